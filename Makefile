@@ -1,0 +1,51 @@
+# `make` lists what there is. Nothing is needed beforehand but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+lock = $(BIN)/.lock-$(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
+RUN_LOCK := $(call lock,requirements.txt)
+DEV_LOCK := $(call lock,requirements.txt requirements-dev.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: $(RUN_LOCK)  ## the main job on the sample data: history, first model, first days
+	@$(BIN)/python -m flows demo
+
+test: $(DEV_LOCK) lint  ## all tests and checks
+	@$(BIN)/python -m pytest
+
+lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and that the locks are current
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.txt \
+	    -o requirements-dev.txt
+
+clean:  ## remove the sample's state and caches; the environment stays
+	rm -rf .dayloop .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(RUN_LOCK): requirements.txt
+	@$(call install,requirements.txt)
+
+$(DEV_LOCK): requirements.txt requirements-dev.txt
+	@$(call install,requirements-dev.txt)
+
+# uv where it is there; pip, with the index that it is set up for, where uv is not or cannot.
+define install
+set -e; \
+$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Dayloop needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'; \
+test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
+echo "installing $(1) (about a minute with pip, seconds with uv)"; \
+{ command -v uv >/dev/null && uv pip install -q --python $(BIN)/python --require-hashes -r $(1); } \
+  || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); \
+rm -f $(BIN)/.lock-*; touch $@
+endef

@@ -1,0 +1,84 @@
+"""What is true: the datasets and models, each one file, found by itself.
+
+`catalog/datasets/sales.py` declares `dataset = Dataset(name="sales", ...)`, and
+`catalog/models/churn.py` declares `model = Model(name="churn", ...)`. Names are read from
+the file names; a file is imported only when its dataset or model is asked for.
+"""
+
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from catalog.kinds import Dataset, DeclarationError, Model
+
+ROOT = Path(__file__).parent
+
+
+class UnknownName(LookupError):
+    """There is no dataset or model of that name."""
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The names of all datasets, sorted."""
+    return _names("datasets")
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of all models, sorted."""
+    return _names("models")
+
+
+@cache
+def dataset(name: str) -> Dataset:
+    """The dataset of that name, checked.
+
+    Raises:
+        UnknownName: there is none.
+        DeclarationError: its file cannot be right; names file and field.
+    """
+    found = _load("datasets", "dataset", name)
+    assert isinstance(found, Dataset)
+    return found
+
+
+@cache
+def model(name: str) -> Model:
+    """The model of that name, checked against the datasets it reads.
+
+    Raises:
+        UnknownName: there is none.
+        DeclarationError: its file cannot be right; names file and field.
+    """
+    found = _load("models", "model", name)
+    assert isinstance(found, Model)
+    try:
+        for unknown in set(found.inputs) - set(dataset_names()):
+            raise DeclarationError(f"inputs: no dataset '{unknown}'")
+        found.check_inputs({name: dataset(name) for name in found.inputs})
+    except DeclarationError as error:
+        raise DeclarationError(f"catalog/models/{name}.py: {error}") from error
+    return found
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    files = (ROOT / folder).glob("*.py")
+    return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
+
+
+def _load(folder: str, kind: str, name: str) -> Dataset | Model:
+    names = _names(folder)
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there is {', '.join(names) or 'none'}"
+        raise UnknownName(f"no {kind} '{name}'; {hint}")
+    file = f"catalog/{folder}/{name}.py"
+    try:
+        found = getattr(import_module(f"catalog.{folder}.{name}"), kind, None)
+    except DeclarationError as error:
+        raise DeclarationError(f"{file}: {error}") from error
+    if not isinstance(found, Dataset if kind == "dataset" else Model):
+        raise DeclarationError(f"{file}: must declare `{kind} = {kind.capitalize()}(...)`")
+    if found.name != name:
+        raise DeclarationError(f"{file}: name: '{found.name}' is not the file's name '{name}'")
+    return found

@@ -1,0 +1,354 @@
+"""The words of the catalog: what a dataset, a source, a model and a gate are.
+
+Every declaration is frozen and checks itself when it is made, so a mistake is found
+when the catalog is loaded and not at 3 a.m. in the middle of a load.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from re import fullmatch, search
+from typing import TYPE_CHECKING, Any, Literal, Literal
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandera.pandas import DataFrameSchema
+
+NAME = r"[a-z][a-z0-9_]{0,62}"
+RESERVED = {"ledger", "profiles", "runs", "registry", "performance", "drift", "outbox"}
+METRICS = ("roc_auc", "average_precision", "brier")
+
+
+class DeclarationError(ValueError):
+    """A declaration in the catalog cannot be right; says which field and why."""
+
+
+def require(condition: bool, field_name: str, problem: str) -> None:
+    """Raises DeclarationError naming the field unless the condition holds."""
+    if not condition:
+        raise DeclarationError(f"{field_name}: {problem}")
+
+
+def _is_known(look_up: Callable[[str], Any], name: str) -> bool:
+    try:
+        look_up(name)
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def _require_name(name: str) -> None:
+    require(
+        bool(fullmatch(NAME, name)),
+        "name",
+        f"'{name}' must be lower case letters, digits and underscores, a letter first",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file that is landed byte for byte.
+
+    Its name says what it is: csv, tsv or txt (delimited text) or jsonl (one JSON object a
+    line), each plain, gz or zst; or parquet.
+
+    Attributes:
+        path: where it is, relative to the project; `{day}` stands for the ISO date where
+            upstream sends one file a day. Without it one file holds many days.
+        delimiter: the character between fields of delimited text.
+        encoding: how the text is encoded.
+        date_formats: for each date column that is not ISO 8601, its strptime format.
+        timezone: of times that name no offset; a date without a time is a day in UTC.
+        max_bytes: a file that unpacks to more is refused.
+    """
+
+    path: str
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    max_bytes: int = 16 << 30
+
+    def __post_init__(self) -> None:
+        require(bool(self.path), "source.path", "must not be empty")
+        require(
+            bool(search(r"\.((csv|tsv|txt|jsonl)(\.gz|\.zst)?|parquet)\Z", self.path)),
+            "source.path",
+            f"'{self.path}' is not a csv, tsv, txt or jsonl file (plain, gz or zst) or parquet",
+        )
+        require(
+            len(self.delimiter) == 1 and self.delimiter.isascii(),
+            "source.delimiter",
+            "must be one ASCII character",
+        )
+        require(
+            self.delimiter not in '"\r\n\0', "source.delimiter", "must not be a quote or line end"
+        )
+        require(
+            _is_known("".encode, self.encoding), "source.encoding", f"no encoding '{self.encoding}'"
+        )
+        require(
+            _is_known(ZoneInfo, self.timezone), "source.timezone", f"no zone '{self.timezone}'"
+        )
+        require(self.max_bytes > 0, "source.max_bytes", "must be above 0")
+
+    @property
+    def format(self) -> Literal["delimited", "jsonl", "parquet"]:
+        """What the file's name says is in it."""
+        if self.path.endswith(".parquet"):
+            return "parquet"
+        return "jsonl" if ".jsonl" in self.path[-10:] else "delimited"
+
+    @property
+    def compression(self) -> Literal["gzip", "zstd"] | None:
+        """What the file's name says it is packed with."""
+        if self.path.endswith(".gz"):
+            return "gzip"
+        return "zstd" if self.path.endswith(".zst") else None
+
+    @property
+    def daily(self) -> bool:
+        """Whether upstream sends a file of its own for every day."""
+        return "{day}" in self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A table the loop keeps true, loaded by day.
+
+    Attributes:
+        name: the table's name, and the name of its file in `catalog/datasets/`.
+        owner: who is told when a day is refused.
+        source: where the rows come from.
+        schema: a pandera DataFrameModel or DataFrameSchema: columns, types, row rules.
+        day: the datetime column that says to which day (UTC) a row belongs.
+        max_bad_share: a day is refused when more than this share of its rows is bad.
+        min_rows: a day is refused when it brings fewer rows than this.
+        description: one line for people.
+    """
+
+    name: str
+    owner: str
+    source: File
+    schema: Any
+    day: str
+    max_bad_share: float = 0.01
+    min_rows: int = 1
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+        require(
+            self.name not in RESERVED and not self.name.endswith(("_quarantine", "_predictions")),
+            "name",
+            f"'{self.name}' is the name of one of the loop's own tables",
+        )
+        require(bool(self.owner), "owner", "must name who is told when a day is refused")
+        require(
+            0 <= self.max_bad_share < 1,
+            "max_bad_share",
+            f"must be at least 0 and below 1, not {self.max_bad_share}",
+        )
+        require(self.min_rows >= 0, "min_rows", f"must not be negative, not {self.min_rows}")
+        require(bool(self.columns), "schema", "declares no columns")
+        for column, kind in self.columns.items():
+            require(
+                kind in ("string", "int", "float", "bool", "datetime"),
+                "schema",
+                f"column '{column}' has type {kind}; use str, int, float, bool or "
+                "datetime64[us, UTC]",
+            )
+        require(self.day in self.columns, "day", f"no column '{self.day}' in the schema")
+        require(
+            self.columns[self.day] == "datetime" and not self.checks.columns[self.day].nullable,
+            "day",
+            f"column '{self.day}' must be datetime64[us, UTC] and not nullable",
+        )
+        for column in self.source.date_formats:
+            require(column in self.columns, "source.date_formats", f"no column '{column}'")
+
+    @cached_property
+    def checks(self) -> "DataFrameSchema":
+        """The schema as pandera's DataFrameSchema."""
+        return self.schema.to_schema() if hasattr(self.schema, "to_schema") else self.schema
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column name to type, in order: string, int, float, bool or datetime."""
+        return {name: _kind(column.dtype) for name, column in self.checks.columns.items()}
+
+
+def _kind(dtype: Any) -> str:
+    text = str(dtype).lower()
+    if text.startswith(("str", "object")):
+        return "string"
+    exact = {"int64": "int", "float64": "float", "bool": "bool", "datetime64[us, utc]": "datetime"}
+    return exact.get(text, text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way to fit the model.
+
+    Attributes:
+        name: how runs, cards and messages call it.
+        estimator: takes the seed, returns an unfitted scikit-learn classifier. Import
+            scikit-learn inside: it costs two seconds that an ETL run should not pay.
+    """
+
+    name: str
+    estimator: Callable[[int], Any]
+
+    def __post_init__(self) -> None:
+        require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name '{self.name}'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a challenger must show before it serves.
+
+    Attributes:
+        floor: the metric it must reach on the holdout (a ceiling where less is better).
+        margin: how much worse than the champion still counts as "no worse".
+        confidence: of the bootstrap interval that must exclude a larger loss.
+        min_positives: fewer of either class in the holdout is "not enough data to say".
+        mode: `enabled` promotes by itself, `manual` asks a person, `dry_run` only says what
+            it would do.
+    """
+
+    floor: float
+    margin: float = 0.005
+    confidence: float = 0.95
+    min_positives: int = 50
+    mode: Literal["enabled", "manual", "dry_run"] = "enabled"
+
+    def __post_init__(self) -> None:
+        require(0 <= self.floor <= 1, "gate.floor", f"must be within 0 and 1, not {self.floor}")
+        require(0 <= self.margin < 1, "gate.margin", f"must be within 0 and 1, not {self.margin}")
+        require(
+            0.5 < self.confidence < 1,
+            "gate.confidence",
+            f"must be above 0.5 and below 1, not {self.confidence}",
+        )
+        require(
+            self.min_positives >= 2, "gate.min_positives", f"must be 2 or more, not {self.min_positives}"
+        )
+        require(
+            self.mode in ("enabled", "manual", "dry_run"),
+            "gate.mode",
+            f"'{self.mode}' is none of enabled, manual, dry_run",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """When the daily loop fits again by itself.
+
+    Attributes:
+        every_days: at the latest after so many days.
+        on_drifted: when so many features have drifted.
+        cooldown_days: but never sooner than this after the last training.
+    """
+
+    every_days: int = 30
+    on_drifted: int = 1
+    cooldown_days: int = 7
+
+    def __post_init__(self) -> None:
+        for name in ("every_days", "on_drifted", "cooldown_days"):
+            value = getattr(self, name)
+            require(value >= 1, f"retrain.{name}", f"must be 1 or more, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """When a distribution counts as moved away from the training reference.
+
+    Attributes:
+        psi: population stability index above which a feature has drifted (0.25 is the
+            field's usual "major shift").
+        alpha: the Kolmogorov-Smirnov test must agree at this level, so that a small
+            sample does not alarm on noise.
+        min_rows: fewer rows than this on either side say nothing.
+    """
+
+    psi: float = 0.25
+    alpha: float = 0.001
+    min_rows: int = 100
+
+    def __post_init__(self) -> None:
+        require(self.psi > 0, "drift.psi", f"must be above 0, not {self.psi}")
+        require(0 < self.alpha < 1, "drift.alpha", f"must be within 0 and 1, not {self.alpha}")
+        require(self.min_rows >= 10, "drift.min_rows", f"must be 10 or more, not {self.min_rows}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A binary classifier of entities, retrained, gated, scored and watched by day.
+
+    Attributes:
+        name: the model's name, and the name of its file in `catalog/models/`.
+        owner: who is told about drift, promotions and failures.
+        entity: the column that names what is scored, present in every input.
+        inputs: the columns it reads of each dataset. The framework adds nothing to them.
+        features: `features(as_of, **rows)` with a DataFrame per dataset of some
+            entities' rows before `as_of`; returns one numeric row an entity, indexed by it.
+        label: `label(entities, **rows)` with the rows of the horizon after the cut-off;
+            returns True or False for each of the entities (a pandas Index).
+        horizon_days: how far after the cut-off the label looks.
+        candidates: what is tried, the simplest first: within the gate's margin the
+            simpler one wins.
+        gate: what a challenger must show.
+        metric: what it is judged by, on days none of them was trained on.
+        retrain: when the daily loop fits again.
+        drift: when a distribution counts as moved.
+        seed: of every random choice.
+        description: one line for people.
+    """
+
+    name: str
+    owner: str
+    entity: str
+    inputs: Mapping[str, tuple[str, ...]]
+    features: "Callable[..., pd.DataFrame]"
+    label: "Callable[..., pd.Series[bool]]"
+    horizon_days: int
+    candidates: tuple[Candidate, ...]
+    gate: Gate
+    metric: str = "roc_auc"
+    retrain: Retrain = field(default_factory=Retrain)
+    drift: Drift = field(default_factory=Drift)
+    seed: int = 0
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+        require(bool(self.owner), "owner", "must name who is told about this model")
+        require(
+            self.horizon_days >= 1, "horizon_days", f"must be 1 or more, not {self.horizon_days}"
+        )
+        require(
+            self.metric in METRICS, "metric", f"'{self.metric}' is none of {', '.join(METRICS)}"
+        )
+        require(bool(self.inputs), "inputs", "must name at least one dataset")
+        for dataset, columns in self.inputs.items():
+            require(
+                self.entity in columns,
+                "inputs",
+                f"the columns of '{dataset}' must hold the entity '{self.entity}'",
+            )
+        names = [candidate.name for candidate in self.candidates]
+        require(bool(names), "candidates", "must hold at least one")
+        require(len(set(names)) == len(names), "candidates", "must have different names")
+
+    def check_inputs(self, datasets: Mapping[str, Dataset]) -> None:
+        """Raises DeclarationError where an input is not what the datasets declare."""
+        for name, columns in self.inputs.items():
+            require(name in datasets, "inputs", f"no dataset '{name}'")
+            for column in columns:
+                require(
+                    column in datasets[name].columns,
+                    "inputs",
+                    f"dataset '{name}' has no column '{column}'",
+                )

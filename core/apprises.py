@@ -1,0 +1,54 @@
+"""Every service that we do not speak ourselves, through apprise (imported only where used)."""
+
+import logging
+from typing import Any
+
+from core.addresses import AddressRefused, aside, is_listed, resolve
+from core.alerts import Message, shorten
+from core.webhooks import Answer
+
+APPRISE_SECONDS = 30.0
+
+
+def _instance(address: str) -> Any:
+    import apprise
+
+    # Its log lines hold whole addresses.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    made = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    if made is None:
+        raise ValueError("no kind of receiver, ours or apprise's, takes it")
+    return made
+
+
+def host_of(address: str) -> str:
+    """The host that an apprise address names; empty where its service has a fixed one.
+
+    Raises:
+        ValueError: apprise cannot make anything of the address.
+    """
+    made = _instance(address)
+    # Where no template has a {host}, what stands in its place is a token.
+    if not any("{host}" in str(template) for template in made.templates):
+        return ""
+    return str(getattr(made, "smtp_host", "") or made.host or "")
+
+
+async def send(address: str, message: Message, text: str) -> Answer:
+    """Sends through apprise; it says no more than whether that worked."""
+    try:
+        made, host = _instance(address), host_of(address)
+        if host:
+            await resolve(host, made.port or 0)
+        else:
+            is_listed(address.partition("://")[0])
+        title = shorten(message.headline, made.title_maxlen or 250)
+        body = shorten(text, made.body_maxlen)
+        sent = await aside(lambda: made.notify(body=body, title=title))
+    except AddressRefused as error:
+        return Answer("retry", f"not called: {error}")
+    except OSError:
+        return Answer("retry", "its host name has no address")
+    except Exception as error:  # what its plugins raise may hold the address
+        return Answer("retry", f"apprise failed with {type(error).__name__}")
+    return Answer("ok", "sent") if sent else Answer("retry", "apprise could not send it")

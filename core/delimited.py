@@ -1,0 +1,285 @@
+"""Delimited text: Arrow parses it, and what Arrow would let pass is looked for around it."""
+
+import csv
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from re import finditer, search
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, read_csv
+
+from catalog.kinds import File
+from core.converting import (
+    FIELD_COUNT,
+    MALFORMED_QUOTES,
+    NUL_CHARACTER,
+    Broken,
+    Converted,
+    Parsed,
+    coded,
+    rows_as_json,
+    to_type,
+)
+from core.scanning import Chunk, check_columns, check_names, chunks, refuse
+
+LIKE_ROWS = 10  # so many rows must agree on a form before a torn last one is told by it
+TAIL_BYTES = 1 << 16
+
+Open = Callable[[], BinaryIO]
+
+
+def header(source: File, open_file: Open, name: str) -> tuple[str, ...]:
+    """The names in the file's first line; raises SourceRefused where they cannot be relied on."""
+    return _header(next(chunks(source, open_file, name, quotes=True), None), source, name)[0]
+
+
+def parse(
+    source: File, columns: Mapping[str, str], open_file: Open, name: str, nullable: Collection[str]
+) -> Iterator[Parsed]:
+    """The file's rows, typed, a chunk at a time; arguments as of `reading.read`."""
+    names: tuple[str, ...] = ()
+    before, ragged = 0, False
+    for chunk in chunks(source, open_file, name, quotes=True):
+        start = 0
+        if not names:
+            names, start = _header(chunk, source, name)
+            check_columns(names, columns, nullable, name)
+        data = _with_stand_ins(chunk, start, source, len(names))
+        if _is_blank(data, len(names)):
+            continue
+        nul = b"\0" in data
+        wanted = [column for column in names if nul or column in columns]
+        table, invalid = _fields(data, chunk, names, wanted, source, ragged)
+        ragged = len(invalid.rows) > 0
+        count = table.num_rows + len(invalid.rows)
+        if not data.endswith((b"\n", b"\r")):
+            short = count in invalid.rows and invalid.short_last
+            _refuse_if_torn(chunk, data, short, columns.get(names[-1]), source, name)
+        texts = {column: _one_array(table[column]) for column in wanted}
+        absent = pa.nulls(table.num_rows, pa.string())
+        texts |= {column: absent for column in columns if column not in names}
+        numbers = np.arange(before + 1, before + count + 1)
+        yield Parsed(
+            np.delete(numbers, invalid.rows - 1) if len(invalid.rows) else numbers,
+            _typed(texts, columns, source, nul),
+            lambda at, texts=texts: _show(texts, at),  # type: ignore[misc]
+            _broken(invalid, before, chunk, source, len(names)),
+        )
+        before += count
+    if not names:
+        raise refuse(name, "is empty, there is not even a header", "look at what the source sent")
+
+
+def _is_blank(data: bytes, width: int) -> bool:
+    if data.isspace() and width > 1:
+        return not data.strip(b"\r\n")
+    return not data
+
+
+def _header(chunk: Chunk | None, source: File, name: str) -> tuple[tuple[str, ...], int]:
+    """The names in the first line that is not blank, and where the rows begin."""
+    end = 0
+
+    def lines(data: bytes) -> Iterator[str]:
+        nonlocal end
+        for match in finditer(rb"[^\r\n]*(\r\n|\n|\r|\Z)", data):
+            end = match.end()
+            yield match[0].decode()
+
+    try:
+        rows = csv.reader(lines(chunk.data if chunk else b""), delimiter=source.delimiter, strict=True)
+        names = tuple(next((row for row in rows if row), ()))
+    except csv.Error as error:
+        raise refuse(name, f"the header cannot be read: {error}", "correct the header") from None
+    if not names:
+        raise refuse(name, "is empty, there is not even a header", "look at what the source sent")
+    others = [mark for mark in ",;\t|" if mark != source.delimiter and mark in names[0]]
+    if len(names) == 1 and others:
+        found = f"the header is one column, {names[0][:80]!r}"
+        raise refuse(name, found, f"declare source.delimiter, perhaps {others[0]!r}")
+    check_names(names, name)
+    return names, end
+
+
+def _with_stand_ins(chunk: Chunk, start: int, source: File, width: int) -> bytes:
+    """The rows, those with malformed quotes replaced by ones of a wrong number of fields."""
+    parts, at = [], start
+    for begin, end in chunk.malformed:
+        parts += [chunk.data[at:begin], _stand_in(chunk.data[begin:end], source, width)]
+        at = end
+    return b"".join([*parts, chunk.data[at:]]) if parts or at else chunk.data
+
+
+def _stand_in(line: bytes, source: File, width: int) -> bytes:
+    return b'"' + line.strip(b"\r").replace(b'"', b'""') + b'"' + source.delimiter.encode() * width
+
+
+@dataclass(frozen=True)
+class _Invalid:
+    """Rows of a chunk with too few or too many fields: their places from 1, and texts."""
+
+    rows: npt.NDArray[np.int64]
+    texts: pa.Array
+    short_last: bool = False
+
+
+NONE_INVALID = _Invalid(np.zeros(0, np.int64), pa.array([], pa.string()))
+
+
+def _fields(
+    data: bytes,
+    chunk: Chunk,
+    names: tuple[str, ...],
+    wanted: list[str],
+    source: File,
+    ragged: bool,
+) -> tuple[pa.Table, _Invalid]:
+    """The fields as text, and the rows with too few or too many of them (likely, if ragged)."""
+    parse = partial(_parse, chunk=chunk, names=names, wanted=wanted, source=source)
+    if not ragged:
+        with suppress(pa.ArrowInvalid):
+            return parse(data), NONE_INVALID
+    if not chunk.quoted and (b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")):
+        with suppress(pa.ArrowInvalid):
+            good, invalid = _by_count(data, source, len(names))
+            return parse(good), invalid
+    found: list[InvalidRow] = []
+
+    def put_aside(row: InvalidRow) -> str:
+        found.append(row)
+        return "skip"
+
+    table = parse(data, put_aside=put_aside)
+    rows = np.array([row.number for row in found], np.int64)
+    short = bool(found) and found[-1].actual_columns < len(names)
+    return table, _Invalid(rows, pa.array([row.text for row in found], pa.string()), short)
+
+
+def _parse(
+    data: bytes | pa.Buffer,
+    chunk: Chunk,
+    names: tuple[str, ...],
+    wanted: list[str],
+    source: File,
+    put_aside: Callable[[InvalidRow], str] | None = None,
+) -> pa.Table:
+    """One block in one thread: only so is each invalid row told by its number."""
+    if not len(data):
+        return pa.table({column: pa.array([], pa.string()) for column in wanted})
+    return read_csv(
+        pa.py_buffer(data),
+        ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
+        ParseOptions(
+            delimiter=source.delimiter,
+            # a block that ends with a row needs no second look for where rows end
+            newlines_in_values=chunk.quoted and not memoryview(data)[-1:] == b"\n",
+            ignore_empty_lines=len(names) > 1,
+            invalid_row_handler=put_aside,
+        ),
+        ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=wanted,
+            null_values=[""],
+            strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    )
+
+
+def _by_count(data: bytes, source: File, width: int) -> tuple[pa.Buffer, _Invalid]:
+    """Rows of unquoted text told apart by their delimiters, the many at once.
+
+    A row that Arrow rejects costs it more than several that it takes.
+    """
+    text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
+    marks = np.flatnonzero((text == ord("\n")) | (text == ord(source.delimiter)))
+    last = np.flatnonzero(text[marks] == ord("\n"))
+    ends, fields = marks[last], np.diff(last, prepend=-1)
+    starts = np.zeros(len(ends) + 1, np.int32)
+    starts[1:] = ends + 1
+    sizes = np.diff(starts)
+    blank = (sizes == 1) | ((sizes == 2) & (text[starts[:-1]] == ord("\r")))
+    blank &= width > 1
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(text)]
+    lines = pa.Array.from_buffers(pa.string(), len(ends), buffers)
+    wrong = (fields != width) & ~blank
+    rows = np.cumsum(~blank)[wrong]
+    texts = pc.utf8_rtrim(lines.filter(pa.array(wrong)), "\r\n")
+    good = lines.filter(pa.array(~wrong & ~blank)).buffers()[2]
+    return good, _Invalid(rows, texts, bool(wrong[-1]) and bool(fields[-1] < width))
+
+
+def _refuse_if_torn(
+    chunk: Chunk, data: bytes, short: bool, kind: str | None, source: File, name: str
+) -> None:
+    """Refuses a last line that has no line end and looks cut off.
+
+    What is left of a torn `12.00` may read as a number. It is told by what the rows before
+    agree on; where they agree on nothing, a complete last line is taken as it is.
+    """
+    tail = data[-TAIL_BYTES:]
+    lines = [line.rstrip(b"\r") for line in tail.split(b"\n")][len(tail) < len(data) :]
+    fields = [line.rpartition(source.delimiter.encode())[2] for line in lines if line] or [b""]
+    torn = kind in ("int", "float", "datetime") and bool(search(rb"[-+.:eET]\Z", fields[-1]))
+    if short or torn or _falls_short(fields[-1], fields[:-1]):
+        line = chunk.line + chunk.data.count(b"\n")
+        end = tail[-60:].decode(errors="replace").splitlines()[-1]
+        found = f"line {line}, the last, has no line end and is cut off: {end!r}"
+        raise refuse(name, found, "have the file sent again")
+
+
+def _falls_short(last: bytes, others: list[bytes]) -> bool:
+    """Whether the field lacks what all the others have: any text, their length, their decimals."""
+    if len(others) < LIKE_ROWS or last.endswith(b'"'):
+        return False
+    if not last:
+        return all(others)
+    lengths = {len(text) for text in others}
+    decimals = {len(text.partition(b".")[2]) for text in others}
+    if len(lengths) == 1 and min(lengths) >= 5:
+        return len(last) < min(lengths)
+    return len(decimals) == 1 and len(last.partition(b".")[2]) < min(decimals)
+
+
+def _broken(
+    invalid: _Invalid, before: int, chunk: Chunk, source: File, width: int
+) -> Broken | None:
+    if not len(invalid.rows):
+        return None
+    rules, texts = pa.repeat(FIELD_COUNT, len(invalid.rows)), invalid.texts
+    if chunk.malformed:
+        lines = [chunk.data[begin:end] for begin, end in chunk.malformed]
+        stood_in = pa.array([_stand_in(line, source, width).decode() for line in lines])
+        which = pc.index_in(texts, stood_in)
+        rules = pc.if_else(pc.is_valid(which), MALFORMED_QUOTES, rules)
+        texts = pc.coalesce(pa.array([line.strip(b"\r").decode() for line in lines]).take(which), texts)
+    return Broken(before + invalid.rows, rules, texts)
+
+
+def _typed(
+    texts: Mapping[str, pa.Array], columns: Mapping[str, str], source: File, nul: bool
+) -> dict[str, Converted]:
+    typed = {
+        column: to_type(texts[column], kind, source.date_formats.get(column), source.timezone)
+        for column, kind in columns.items()
+    }
+    for column in texts if nul else ():
+        values, codes = typed.get(column, (texts[column], None))
+        found = pc.match_substring(texts[column], "\0")
+        typed[column] = values, coded(found, NUL_CHARACTER, codes)
+    return typed
+
+
+def _show(texts: Mapping[str, pa.Array], at: pa.Array) -> tuple[dict[str, pa.Array], pa.Array]:
+    shown = {column: text.take(at) for column, text in texts.items()}
+    return shown, rows_as_json(shown)
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

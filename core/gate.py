@@ -1,0 +1,106 @@
+"""The gate: which candidate challenges, and whether it may take the champion's place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from catalog.kinds import Model
+from core import artifacts, metrics, training
+from core.metrics import Estimate
+from core.registry import Version
+from core.training import Fitted, Plan
+
+Verdict = Literal["promote", "keep", "not enough data to say"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says, why, and by how much the challenger gained on the champion."""
+
+    verdict: Verdict
+    reason: str
+    gain: Estimate | None = None
+
+
+def choose(model: Model, fitted: Sequence[Fitted], planned: Plan) -> tuple[Fitted, str]:
+    """The challenger: the simplest candidate that is no worse than the best, and why."""
+    rows, labels = training.holdout(planned)
+    truth = labels.to_numpy()
+    scores = {each.candidate: _scores(each.artifact, rows) for each in fitted}
+    sign = -1 if metrics.less_is_better(model.metric) else 1
+    best = max(fitted, key=lambda each: sign * each.metric.value)
+    for each in sorted(fitted, key=lambda each: _rank(model, each.candidate)):
+        if each.candidate == best.candidate:
+            return each, f"{each.candidate} is best with {model.metric} {each.metric}"
+        gain = _gain(model, truth, scores[each.candidate], scores[best.candidate])
+        if gain.low >= -model.gate.margin:
+            reason = f"{each.candidate} is simpler than {best.candidate} and no worse: {gain}"
+            return each, reason
+    raise AssertionError("unreachable: the best candidate is one of them")
+
+
+def judge(model: Model, challenger: Fitted, champion: Version | None, planned: Plan) -> Decision:
+    """Compares challenger and champion on the same holdout, which neither has trained on."""
+    rows, labels = training.holdout(planned)
+    gate, truth = model.gate, labels.to_numpy()
+    fewest = int(min(truth.sum(), (~truth).sum()))
+    if fewest < gate.min_positives:
+        return Decision(
+            "not enough data to say",
+            f"the holdout has {fewest} of one class, {gate.min_positives} are needed",
+        )
+    if not _reaches_floor(model, challenger.metric):
+        return Decision(
+            "keep", f"{model.metric} {challenger.metric} does not reach the floor of {gate.floor}"
+        )
+    if champion is None:
+        return Decision(
+            "promote", f"first champion: {model.metric} {challenger.metric}, floor {gate.floor}"
+        )
+    estimator, manifest = artifacts.load(champion.artifact)
+    if problem := _not_comparable(manifest, planned):
+        return Decision("keep", f"cannot be compared with champion {champion.number}: {problem}")
+    theirs = training.predict(estimator, rows[manifest["features"]])
+    gain = _gain(model, truth, _scores(challenger.artifact, rows), theirs)
+    return _weigh(model, gain, champion.number)
+
+
+def _weigh(model: Model, gain: Estimate, champion: int) -> Decision:
+    margin = model.gate.margin
+    shown = f"{model.metric} gain over champion {champion} {gain:+}, margin {margin}"
+    if gain.low >= -margin:
+        return Decision("promote", f"no worse: {shown}", gain)
+    if gain.high < -margin:
+        return Decision("keep", f"worse: {shown}", gain)
+    return Decision("not enough data to say", f"could be worse, could be better: {shown}", gain)
+
+
+def _not_comparable(manifest: dict[str, Any], planned: Plan) -> str:
+    seen_until = date.fromisoformat(manifest["plan"]["holdout_day"])
+    if seen_until > planned.holdout_day:
+        return f"it has learnt from labels up to {seen_until}, after this holdout began"
+    if manifest["plan"]["features_code"] != planned.features_code:
+        return "its features were computed by other code; promote by hand if you are sure"
+    return ""
+
+
+def _reaches_floor(model: Model, metric: Estimate) -> bool:
+    if metrics.less_is_better(model.metric):
+        return metric.high <= model.gate.floor
+    return metric.low >= model.gate.floor
+
+
+def _gain(model: Model, truth: Any, ours: Any, theirs: Any) -> Estimate:
+    return metrics.difference(
+        model.metric, truth, ours, theirs, confidence=model.gate.confidence, seed=model.seed
+    )
+
+
+def _scores(artifact: artifacts.Artifact, rows: Any) -> Any:
+    estimator, manifest = artifacts.load(artifact)
+    return training.predict(estimator, rows[manifest["features"]])
+
+
+def _rank(model: Model, candidate: str) -> int:
+    return [each.name for each in model.candidates].index(candidate)

@@ -1,0 +1,63 @@
+"""Days and half-open intervals of days, `[start, end)`, in UTC."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from core.errors import UsageError
+
+DAY = timedelta(days=1)
+
+
+def utc_now() -> datetime:
+    """The clock; functions that need it take `now`, and this is the default."""
+    return datetime.now(UTC)
+
+
+def yesterday(now: datetime | None = None) -> date:
+    """The last whole day, UTC."""
+    return (now or utc_now()).date() - DAY
+
+
+@dataclass(frozen=True, order=True)
+class Interval:
+    """The days from start up to, but not including, end.
+
+    Raises:
+        UsageError: end is not after start.
+    """
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise UsageError(f"the interval {self} is empty; end must be after start")
+
+    def __str__(self) -> str:
+        if self.end - self.start == DAY:
+            return f"{self.start}"
+        return f"{self.start} to {self.end}"
+
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day < self.end
+
+    @classmethod
+    def of_day(cls, day: date) -> "Interval":
+        """The one day."""
+        return cls(day, day + DAY)
+
+    def days(self) -> Iterator[date]:
+        """Each day in order."""
+        day = self.start
+        while day < self.end:
+            yield day
+            day += DAY
+
+    def __len__(self) -> int:
+        return (self.end - self.start).days
+
+
+def at_midnight(day: date) -> datetime:
+    """The moment a day begins, UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

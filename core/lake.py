@@ -1,0 +1,335 @@
+"""The tables of the loop: Delta tables below home, read and replaced by typed conditions.
+
+Every write is one atomic commit and, on a local disk, synced before it is reported done
+(delta-rs leaves that to the file system: with the newest commit file emptied by a power cut
+a table opened short without an error).
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyarrow import fs
+
+from core import content, home
+from core.errors import LakeBusy, LakeDamaged
+from core.intervals import Interval, at_midnight
+
+ATTEMPTS = 30  # 4 writers of one partition needed 6 at most in a trial; 8 need more
+Value = str | int | date | datetime
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison; a tuple of them means all must hold."""
+
+    column: str
+    op: Literal["=", "!=", ">=", "<", "in", "not in"]
+    value: Value | Sequence[Value]
+
+    def sql(self) -> str:
+        """As a Delta predicate, made of typed values only, so that no value can widen it."""
+        if isinstance(self.value, (list, tuple)):
+            values = ", ".join(_literal(value) for value in self.value)
+            return f'"{self.column}" {self.op.upper()} ({values})'
+        return f'"{self.column}" {self.op} {_literal(self.value)}'
+
+    def expression(self) -> ds.Expression:
+        """As a pyarrow filter."""
+        field = ds.field(self.column)
+        match self.op:
+            case "=":
+                return field == self.value
+            case "!=":
+                return field != self.value
+            case ">=":
+                return field >= self.value
+            case "<":
+                return field < self.value
+            case "in":
+                return field.isin(list(self.value))  # type: ignore[arg-type]
+            case "not in":
+                return ~field.isin(list(self.value))  # type: ignore[arg-type]
+
+
+Where = tuple[Condition, ...]
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, date)):
+        raise TypeError(f"no literal for {type(value).__name__}")
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, datetime):
+        return f"'{value:%Y-%m-%dT%H:%M:%S.%fZ}'"  # a TIMESTAMP literal is ns: delta-rs refuses it
+    if isinstance(value, date):
+        return f"CAST('{value.isoformat()}' AS DATE)"
+    return str(value)
+
+
+def equal(**values: Value) -> Where:
+    """Each column equals its value."""
+    return tuple(Condition(column, "=", value) for column, value in values.items())
+
+
+def days(column: str, interval: Interval) -> Where:
+    """A DATE column lies in the interval."""
+    return (Condition(column, ">=", interval.start), Condition(column, "<", interval.end))
+
+
+def moments(column: str, interval: Interval) -> Where:
+    """A TIMESTAMP column lies in the interval."""
+    return (
+        Condition(column, ">=", at_midnight(interval.start)),
+        Condition(column, "<", at_midnight(interval.end)),
+    )
+
+
+def _address(table: str) -> str:
+    return f"{home.address()}/tables/{table}"
+
+
+def open_table(table: str, version: int | None = None) -> DeltaTable | None:
+    """The table, at a version or the newest; None where there is none yet.
+
+    Raises:
+        LakeDamaged: it is there but cannot be opened.
+    """
+    try:
+        return DeltaTable(_address(table), version=version)
+    except TableNotFoundError:
+        return None
+    except DeltaError as error:
+        if "version" in str(error).lower() and version is not None:
+            raise LakeDamaged(f"table {table} has no version {version} any more") from error
+        raise LakeDamaged(f"table {table} cannot be opened: {_first_line(error)}") from error
+
+
+def version(table: str) -> int | None:
+    """The newest version, None where there is no table yet."""
+    found = open_table(table)
+    return None if found is None else found.version()
+
+
+def read(
+    table: str, where: Where = (), *, columns: Sequence[str] | None = None, at: int | None = None
+) -> pa.Table | None:
+    """Rows of a table (at a version), None where there is no table yet."""
+    found = open_table(table, at)
+    return None if found is None else _rows(table, found, where, columns)
+
+
+def _rows(table: str, found: DeltaTable, where: Where, columns: Sequence[str] | None = None) -> pa.Table:
+    dataset = scan(table, found)
+    known = set(dataset.schema.names)
+    if any(condition.column not in known for condition in where):
+        return dataset.schema.empty_table()
+    wanted = None if columns is None else [name for name in columns if name in known]
+    return dataset.to_table(columns=wanted, filter=_all(where))
+
+
+def scan(table: str, found: DeltaTable) -> ds.Dataset:
+    """A table's rows as a pyarrow dataset, to be filtered and streamed.
+
+    It reads through Arrow's own file system: delta-rs's is called back in Python, and a
+    read-ahead thread that is still at it when the interpreter ends aborts the process.
+    """
+    store, root = home.store(f"tables/{table}")
+    dataset = found.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, store))
+    return dataset
+
+
+def _all(where: Where) -> ds.Expression | None:
+    expression = None
+    for condition in where:
+        part = condition.expression()
+        expression = part if expression is None else expression & part
+    return expression
+
+
+def create(table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> DeltaTable:
+    """The table, made first where it is not there; two makers at once is fine."""
+    for attempt in range(ATTEMPTS):
+        if found := open_table(table):
+            return found
+        try:
+            return DeltaTable.create(
+                _address(table),
+                schema,
+                mode="ignore",
+                partition_by=list(partition_by),
+                configuration={"delta.logRetentionDuration": "interval 3650 days"},
+            )
+        except DeltaError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))
+    raise AssertionError("unreachable")
+
+
+def replace(
+    table: str,
+    make_rows: Callable[[], pa.RecordBatchReader],
+    where: Where,
+    *,
+    schema: pa.Schema,
+    partition_by: Sequence[str] = (),
+    note: str = "",
+) -> int:
+    """Puts these rows in the place of those the condition matches, in one commit.
+
+    Raises:
+        LakeBusy: others changed the same rows each time it tried.
+
+    Returns:
+        The version the commit made.
+    """
+
+    def commit(found: DeltaTable) -> None:
+        _write(found, make_rows(), schema, where, note)
+
+    return _commit(table, schema, partition_by, commit)
+
+
+def replace_small(
+    table: str, rows: pa.Table, where: Where, *, partition_by: Sequence[str] = (), note: str = ""
+) -> bool:
+    """As `replace`, but commits nothing where the table holds exactly these rows already.
+
+    Returns:
+        Whether anything changed.
+    """
+    found = open_table(table)
+    if found is not None:
+        before = _rows(table, found, where)
+        if before.schema.names == rows.schema.names and content.equal(before, rows):
+            return False
+    replace(
+        table,
+        rows.to_reader,
+        where,
+        schema=rows.schema,
+        partition_by=partition_by,
+        note=note,
+    )
+    return True
+
+
+def change(
+    table: str,
+    where: Where,
+    decide: Callable[[pa.Table], pa.Table],
+    *,
+    schema: pa.Schema,
+    partition_by: Sequence[str] = (),
+    note: str = "",
+) -> int:
+    """Compare-and-set: `decide` sees the matching rows and returns what shall stand there.
+
+    It is asked again when another writer was faster, so it must have no other effect. When
+    it returns the very table it got, nothing is written.
+    """
+
+    def commit(found: DeltaTable) -> None:
+        before = _rows(table, found, where).select(schema.names).cast(schema)
+        after = decide(before)
+        if after is not before:
+            _write(found, after.to_reader(), schema, where, note)
+
+    return _commit(table, schema, partition_by, commit)
+
+
+def append(table: str, rows: pa.Table, *, partition_by: Sequence[str] = ()) -> int:
+    """Adds rows, in one commit."""
+
+    def commit(found: DeltaTable) -> None:
+        _write(found, rows.to_reader(), rows.schema, None, "")
+
+    return _commit(table, rows.schema, partition_by, commit)
+
+
+def _commit(
+    table: str,
+    schema: pa.Schema,
+    partition_by: Sequence[str],
+    commit: Callable[[DeltaTable], None],
+) -> int:
+    for attempt in range(ATTEMPTS):
+        found = create(table, schema, partition_by)
+        before = found.version()
+        try:
+            commit(found)
+        except CommitFailedError as error:
+            # One class for conflicts and for permanent errors: only the words tell.
+            if not _is_conflict(error):
+                raise
+            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))
+            continue
+        after = open_table(table)
+        assert after is not None
+        if home.is_local():
+            _sync(Path(_address(table)), range(before, after.version() + 1))
+        return after.version()
+    raise LakeBusy(f"table {table}: other writers kept changing the same rows; try again")
+
+
+def _is_conflict(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in ("concurrent", "conflict", "failed to commit transaction"))
+
+
+def _write(
+    found: DeltaTable, rows: pa.RecordBatchReader, schema: pa.Schema, where: Where | None, note: str
+) -> None:
+    _check_types(found, schema)
+    write_deltalake(
+        found,
+        rows,
+        mode="append" if where is None else "overwrite",
+        predicate=" AND ".join(condition.sql() for condition in where) if where else None,
+        schema_mode="merge",
+        commit_properties=CommitProperties(custom_metadata={"note": note}),
+    )
+
+
+def _check_types(found: DeltaTable, schema: pa.Schema) -> None:
+    # delta-rs writes 1.7 into an integer column as 1, without a word.
+    have = {field.name: field.type for field in pa.schema(found.schema().to_arrow())}
+    for field in schema:
+        old = have.get(field.name, field.type)
+        if str(old).replace("large_", "").replace("_view", "") != str(field.type):
+            raise LakeDamaged(
+                f"{_name(found)}: column {field.name} is {old} in the table, not {field.type}"
+            )
+
+
+def _name(found: DeltaTable) -> str:
+    return "table " + found.table_uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _sync(folder: Path, versions: range) -> None:
+    touched = {folder, folder / "_delta_log"}
+    for number in versions:
+        log = folder / "_delta_log" / f"{number:020}.json"
+        home.sync(log)
+        for line in log.read_text().splitlines():
+            if added := json.loads(line).get("add"):
+                file = folder / added["path"]
+                if file.exists():
+                    home.sync(file)
+                    touched.add(file.parent)
+    for each in touched:
+        home.sync(each)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

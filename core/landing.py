@@ -1,0 +1,80 @@
+"""Landing: keeps the very bytes that upstream sent, before anything looks at them.
+
+A file lies at `landing/<dataset>/<sha256>.<ext>`: the same bytes are kept once, however
+many days or runs need them.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from catalog.kinds import Dataset
+from core import home
+from core.errors import SourceUnreachable
+from core.intervals import Interval
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A landed file.
+
+    Attributes:
+        path: where it is, below home.
+        sha256: of its bytes, as they came.
+        size_bytes: how many.
+        origin: where it came from, for people.
+        day: the day upstream sent it for; None where one file holds many days.
+    """
+
+    path: str
+    sha256: str
+    size_bytes: int
+    origin: str
+    day: date | None = None
+
+
+def land(dataset: Dataset, interval: Interval) -> tuple[Landed, ...]:
+    """Lands what the source has for these days; days it has no file for are left out.
+
+    Raises:
+        SourceUnreachable: it has nothing for any of them, or broke off.
+    """
+    source = dataset.source
+    origins: list[tuple[str, date | None]] = [(source.path, None)]
+    if source.daily:
+        origins = [(source.path.replace("{day}", str(day)), day) for day in interval.days()]
+    found = [(origin, day) for origin, day in origins if (home.PROJECT / origin).is_file()]
+    if not found:
+        raise SourceUnreachable(
+            f"{dataset.name} {interval}: there is no file {origins[0][0]}"
+            f"{f' to {origins[-1][0]}' if len(origins) > 1 else ''}; ask upstream, or correct "
+            f"source.path in catalog/datasets/{dataset.name}.py"
+        )
+    return tuple(_land_file(dataset, origin, day) for origin, day in found)
+
+
+def _land_file(dataset: Dataset, origin: str, day: date | None) -> Landed:
+    file = home.PROJECT / origin
+    try:
+        digest = _sha256(file)
+        extension = "".join(file.suffixes[-2:] if file.suffix == ".gz" else file.suffixes[-1:])
+        path = f"landing/{dataset.name}/{digest}{extension}"
+        if not home.exists(path):
+            copied = hashlib.sha256()
+            with file.open("rb") as source, home.open_write(path) as target:
+                while chunk := source.read(CHUNK_BYTES):
+                    copied.update(chunk)
+                    target.write(chunk)
+                if copied.hexdigest() != digest:
+                    raise SourceUnreachable(f"{dataset.name}: {origin} changed while it was read")
+        return Landed(path, digest, home.size(path), origin, day)
+    except OSError as error:
+        raise SourceUnreachable(f"{dataset.name}: {origin}: {error.strerror}") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

@@ -1,0 +1,265 @@
+"""The registry: which versions of a model there are, which one serves, and who said so.
+
+It is a list of events, and every change is a compare-and-set on the model's whole list, so
+that many processes at once lose nothing and number without a gap.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+import pyarrow as pa
+
+from core import artifacts, lake
+from core.artifacts import Artifact
+from core.errors import ModelRefused, UsageError
+from core.intervals import utc_now
+
+TABLE = "registry"
+SCHEMA = pa.schema(
+    {
+        "model": pa.string(),
+        "number": pa.int64(),
+        "version": pa.int64(),
+        "event": pa.string(),
+        "by": pa.string(),
+        "reason": pa.string(),
+        "path": pa.string(),
+        "sha256": pa.string(),
+        "at": pa.timestamp("us", tz="UTC"),
+    }
+)
+Event = Literal["registered", "promoted", "rolled_back", "rejected", "retired"]
+State = Literal["registered", "champion", "retired", "rejected"]
+GATE = "gate"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One event. `number` counts a model's events; `sha256` is the manifest's."""
+
+    model: str
+    number: int
+    version: int
+    event: Event
+    by: str
+    reason: str
+    path: str
+    sha256: str
+    at: datetime
+
+    @property
+    def artifact(self) -> Artifact:
+        """What the event speaks of."""
+        return Artifact(self.path, self.sha256)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version as it stands now; `events` are its own, oldest first."""
+
+    number: int
+    state: State
+    artifact: Artifact
+    events: tuple[Record, ...]
+
+
+def history(model: str) -> list[Record]:
+    """All events of a model, oldest first."""
+    rows = lake.read(TABLE, lake.equal(model=model))
+    return _records(rows) if rows is not None else []
+
+
+def versions(model: str) -> list[Version]:
+    """All versions of a model, oldest first."""
+    return _versions(history(model))
+
+
+def champion(model: str) -> Version | None:
+    """The version that serves."""
+    return next((each for each in versions(model) if each.state == "champion"), None)
+
+
+def register(
+    model: str, artifact: Artifact, *, by: str, reason: str, now: datetime | None = None
+) -> int:
+    """Gives an artifact its version number; the same artifact keeps the one it has."""
+
+    def decide(events: list[Record]) -> tuple[int, Event] | None:
+        known = {event.path: event for event in events}
+        if artifact.path in known:
+            if known[artifact.path].sha256 != artifact.sha256:
+                raise ModelRefused(f"{artifact.path} has been changed since it was registered")
+            return None
+        return max((event.version for event in events), default=0) + 1, "registered"
+
+    events = _append(model, decide, by, reason, now, artifact)
+    return next(event.version for event in events if event.path == artifact.path)
+
+
+def promote(
+    model: str,
+    version: int,
+    *,
+    by: str,
+    reason: str,
+    over: int | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """Makes a version the champion; returns whether it was not so already.
+
+    Args:
+        over: the champion the decision was made against (0 for none); another one by now
+            refuses it. None does not ask.
+
+    Raises:
+        ModelRefused: the version is rejected, retired or damaged, or the champion has changed.
+        UsageError: there is no such version, or nobody or nothing was named.
+    """
+    _require_reason(by, reason)
+    _verify(model, version)
+
+    def decide(events: list[Record]) -> tuple[int, Event] | None:
+        state, serving = _find(model, events, version).state, _serving(events)
+        if state in ("rejected", "retired"):
+            raise ModelRefused(f"{model} {version} is {state} and cannot serve; retrain")
+        if over is not None and serving != over:
+            raise ModelRefused(
+                f"{model}: the champion is now {serving or 'none'}, not {over or 'none'} as when "
+                f"{version} was judged; retrain to compare it with the new one"
+            )
+        return None if state == "champion" else (version, "promoted")
+
+    before = len(history(model))
+    return len(_append(model, decide, by, reason, now)) > before
+
+
+def rollback(model: str, *, by: str, reason: str, now: datetime | None = None) -> int:
+    """Makes the champion before this one serve again; returns its version.
+
+    Raises:
+        ModelRefused: there is none, or its artifact is damaged.
+    """
+    _require_reason(by, reason)
+    before = _previous(model, history(model))
+    _verify(model, before)
+
+    def decide(events: list[Record]) -> tuple[int, Event] | None:
+        if _previous(model, events) != before:
+            raise ModelRefused(f"{model}: the champion has just changed; look and try again")
+        return before, "rolled_back"
+
+    _append(model, decide, by, reason, now)
+    return before
+
+
+def close(
+    model: str,
+    version: int,
+    event: Literal["rejected", "retired"],
+    *,
+    by: str,
+    reason: str,
+    now: datetime | None = None,
+) -> bool:
+    """Rejects or retires a version for good; returns whether it was not so already."""
+    _require_reason(by, reason)
+
+    def decide(events: list[Record]) -> tuple[int, Event] | None:
+        return None if _find(model, events, version).state == event else (version, event)
+
+    before = len(history(model))
+    return len(_append(model, decide, by, reason, now)) > before
+
+
+def _append(
+    model: str,
+    decide: Callable[[list[Record]], tuple[int, Event] | None],
+    by: str,
+    reason: str,
+    now: datetime | None,
+    artifact: Artifact | None = None,
+) -> list[Record]:
+    """Adds the event that `decide` returns, if any; returns all events afterwards."""
+    result: list[Record] = []
+
+    def change(rows: pa.Table) -> pa.Table:
+        events = _records(rows)
+        result[:] = events
+        if (decided := decide(events)) is None:
+            return rows
+        version, event = decided
+        of = artifact or _find(model, events, version).artifact
+        number = len(events) + 1
+        at = now or utc_now()
+        new = Record(model, number, version, event, by, reason, of.path, of.sha256, at)
+        result.append(new)
+        return pa.concat_tables([rows, pa.Table.from_pylist([asdict(new)], schema=SCHEMA)])
+
+    where = lake.equal(model=model)
+    lake.change(TABLE, where, change, schema=SCHEMA, partition_by=["model"], note=f"{model}")
+    return result
+
+
+def _records(rows: pa.Table) -> list[Record]:
+    found = [Record(**row) for row in rows.select(SCHEMA.names).to_pylist()]
+    return sorted(found, key=lambda record: record.number)
+
+
+def _versions(events: list[Record]) -> list[Version]:
+    serving = _serving(events)
+    found = []
+    for number in sorted({event.version for event in events}):
+        own = tuple(event for event in events if event.version == number)
+        closed = next((e.event for e in own if e.event in ("rejected", "retired")), None)
+        state: State = "champion" if number == serving else "registered"
+        if closed == "rejected" or closed == "retired":
+            state = closed
+        found.append(Version(number, state, own[0].artifact, own))
+    return found
+
+
+def _served(events: list[Record]) -> list[int]:
+    """The champions in the order they came, as far as they may still serve, the present last."""
+    line: list[int] = []
+    for event in events:
+        if event.event in ("promoted", "rolled_back"):
+            if event.event == "rolled_back":
+                line = line[: line.index(event.version)] if event.version in line else line
+            line.append(event.version)
+    return line
+
+
+def _closed(events: list[Record]) -> set[int]:
+    return {event.version for event in events if event.event in ("rejected", "retired")}
+
+
+def _serving(events: list[Record]) -> int:
+    line = _served(events)
+    return line[-1] if line and line[-1] not in _closed(events) else 0
+
+
+def _previous(model: str, events: list[Record]) -> int:
+    line, closed = _served(events), _closed(events)
+    earlier = [version for version in line[:-1] if version not in closed and version != line[-1]]
+    if not earlier:
+        raise ModelRefused(f"{model} has no earlier champion to roll back to; promote a version")
+    return earlier[-1]
+
+
+def _find(model: str, events: list[Record], number: int) -> Version:
+    known = {version.number: version for version in _versions(events)}
+    if number not in known:
+        have = ", ".join(map(str, known)) or "none"
+        raise UsageError(f"{model} has no version {number}; it has {have}")
+    return known[number]
+
+
+def _require_reason(by: str, reason: str) -> None:
+    if not by.strip() or not reason.strip():
+        raise UsageError("say who decides (--by) and why (--reason): it goes on the record")
+
+
+def _verify(model: str, number: int) -> None:
+    artifacts.load(_find(model, history(model), number).artifact)

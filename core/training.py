@@ -1,0 +1,283 @@
+"""Training: what to fit on, fitting one candidate, and what is remembered of it.
+
+For a model as of day A with a horizon of h days, labels are known for cut-offs up to A - h.
+The holdout is that latest cut-off; training uses the one h days before it, so that no label
+a candidate has seen reaches into the holdout.
+"""
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from catalog.kinds import Candidate, Model
+from core import artifacts, code, features, home, lake, ledger
+from core.artifacts import Artifact
+from core.errors import NotTrained
+from core.features import Datasets
+from core.intervals import Interval, utc_now
+from core.metrics import Estimate, estimate
+from core.sketch import Sketch
+
+ALGORITHM = 1  # raise it when a change of this module makes other models of the same inputs
+FIRST_DAY = date(1970, 1, 1)
+TABLE = "runs"
+SCHEMA = pa.schema(
+    {
+        "model": pa.string(),
+        "fingerprint": pa.string(),
+        "candidate": pa.string(),
+        "as_of": pa.date32(),
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+        "parameters": pa.string(),
+        "rows": pa.int64(),
+        "seconds": pa.float64(),
+        "data_version": pa.string(),
+        "code_version": pa.string(),
+        "seed": pa.int64(),
+        "at": pa.timestamp("us", tz="UTC"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is made of, all pinned.
+
+    Attributes:
+        train_day: the cut-off whose features and labels are fitted.
+        holdout_day: the cut-off they are judged at.
+        table_versions: of each dataset.
+        data_version: a hash of the trusted days' contents, up to `as_of`.
+        features_code: a hash of the feature function.
+        snapshots: where features and labels of both cut-offs lie, below home.
+    """
+
+    model: str
+    as_of: date
+    train_day: date
+    holdout_day: date
+    table_versions: Mapping[str, int]
+    data_version: str
+    features_code: str
+    snapshots: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One candidate fitted: its artifact and its metric on the holdout.
+
+    `reused` says that the same data, code, parameters and libraries had made it before.
+    """
+
+    candidate: str
+    fingerprint: str
+    artifact: Artifact
+    metric: Estimate
+    seconds: float
+    reused: bool
+
+
+def plan(model: Model, datasets: Datasets, as_of: date) -> Plan:
+    """Pins data and cut-offs.
+
+    Raises:
+        NotTrained: a day in the window is refused or missing, or the history is too short.
+    """
+    horizon = timedelta(days=model.horizon_days)
+    holdout_day, train_day = as_of - horizon, as_of - 2 * horizon
+    versions, hashes = {}, []
+    for name in sorted(model.inputs):
+        found = ledger.trust(name, Interval(FIRST_DAY, as_of))
+        if not found.trusted or found.table_version is None:
+            raise NotTrained(
+                f"{model.name} as of {as_of}: {found.reason}; fix the data before the model: "
+                f"python -m flows backfill {name} over that day"
+            )
+        begun = ledger.entries(name)[0].day
+        if begun >= train_day:
+            raise NotTrained(
+                f"{model.name} as of {as_of}: {name} begins on {begun}, and two horizons of "
+                f"{model.horizon_days} days need rows before {train_day}; backfill earlier days"
+            )
+        versions[name] = found.table_version
+        hashes.append(f"{name} {found.data_version}")
+    data_version = code.digest(*hashes)
+    features_code = features.features_code(model)
+    label_code = code.of_function(model.label)
+    key = code.digest(
+        ALGORITHM, data_version, features_code, label_code, as_of, model.horizon_days, model.inputs
+    )
+    return Plan(
+        model.name,
+        as_of,
+        train_day,
+        holdout_day,
+        versions,
+        data_version,
+        features_code,
+        f"models/{model.name}/snapshots/{key}",
+    )
+
+
+def prepare(model: Model, datasets: Datasets, planned: Plan) -> None:
+    """Computes features and labels of both cut-offs, once for all candidates.
+
+    Raises:
+        NotTrained: one cut-off has only one class.
+    """
+    for day in (planned.train_day, planned.holdout_day):
+        path = _snapshot_path(planned, day)
+        if home.exists(path):
+            continue
+        found = features.snapshot(
+            model, datasets, planned.table_versions, day, with_labels=True
+        )
+        assert found.labels is not None
+        if found.labels.nunique() < 2:
+            raise NotTrained(
+                f"{model.name}: every label at {day} is {bool(found.labels.iloc[0])}, so there is "
+                "nothing to learn; look at the label, the horizon and the data"
+            )
+        buffer = io.BytesIO()
+        found.features.assign(_label=found.labels).to_parquet(buffer)
+        home.write_bytes(path, buffer.getvalue())
+
+
+def training_set(planned: Plan) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """Features and labels that candidates are fitted on."""
+    return _snapshot(planned, planned.train_day)
+
+
+def holdout(planned: Plan) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """Features and labels that nobody was trained on."""
+    return _snapshot(planned, planned.holdout_day)
+
+
+def _snapshot_path(planned: Plan, day: date) -> str:
+    return f"{planned.snapshots}/{day}.parquet"
+
+
+def _snapshot(planned: Plan, day: date) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    frame = pd.read_parquet(io.BytesIO(home.read_bytes(_snapshot_path(planned, day))))
+    return frame.drop(columns="_label"), frame["_label"]
+
+
+def predict(estimator: Any, rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The probability of True for each row."""
+    scores = estimator.predict_proba(rows)[:, list(estimator.classes_).index(True)]
+    return np.asarray(scores, dtype=np.float64)
+
+
+def fit(
+    model: Model, candidate: Candidate, planned: Plan, *, now: datetime | None = None
+) -> Fitted:
+    """Fits one candidate, judges it on the holdout and stores it; never the same twice."""
+    estimator = candidate.estimator(model.seed)
+    parameters = {key: str(value) for key, value in estimator.get_params().items()}
+    fingerprint = code.digest(
+        planned.snapshots,
+        candidate.name,
+        code.of_function(candidate.estimator),
+        sorted(parameters.items()),
+        sorted(artifacts.libraries().items()),
+        model.seed,
+        model.metric,
+        model.gate.confidence,
+    )
+    if found := artifacts.find(model.name, fingerprint):
+        known = artifacts.manifest(found)
+        record_run(known, now or utc_now())
+        return _fitted(known, found, reused=True)
+    rows, labels = training_set(planned)
+    begun = time.perf_counter()
+    estimator.fit(rows, labels)
+    seconds = time.perf_counter() - begun
+    unseen, truth = holdout(planned)
+    scores = predict(estimator, unseen)
+    metric = estimate(
+        model.metric,
+        truth.to_numpy(),
+        scores,
+        confidence=model.gate.confidence,
+        seed=model.seed,
+    )
+    manifest = {
+        "model": model.name,
+        "candidate": candidate.name,
+        "plan": asdict(planned),
+        "features": list(rows.columns),
+        "horizon_days": model.horizon_days,
+        "rows": {"train": len(rows), "holdout": len(unseen)},
+        "positives": {"train": int(labels.sum()), "holdout": int(truth.sum())},
+        "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
+        "parameters": parameters,
+        "seed": model.seed,
+        "seconds": seconds,
+        "code_version": code.version(),
+        "owner": model.owner,
+        "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in rows.columns},
+        # Out of time, as every later score is: an overfit model's own training scores differ.
+        "reference_scores": Sketch.of(scores).to_json(),
+    }
+    stored = artifacts.save(model.name, fingerprint, estimator, manifest)
+    known = artifacts.manifest(stored)
+    record_run(known, now or utc_now())
+    return _fitted(known, stored, reused=False)
+
+
+def _fitted(manifest: dict[str, Any], artifact: Artifact, *, reused: bool) -> Fitted:
+    metric = manifest["metric"]
+    return Fitted(
+        manifest["candidate"],
+        manifest["fingerprint"],
+        artifact,
+        Estimate(metric["value"], metric["low"], metric["high"]),
+        manifest["seconds"],
+        reused,
+    )
+
+
+def record_run(manifest: dict[str, Any], now: datetime) -> None:
+    """Adds the run to `runs`, once; a killed run's artifact gets its row by the next one."""
+    metric = manifest["metric"]
+    row = {
+        "model": manifest["model"],
+        "fingerprint": manifest["fingerprint"],
+        "candidate": manifest["candidate"],
+        "as_of": date.fromisoformat(manifest["plan"]["as_of"]),
+        "metric": metric["name"],
+        "value": metric["value"],
+        "low": metric["low"],
+        "high": metric["high"],
+        "parameters": json.dumps(manifest["parameters"], sort_keys=True),
+        "rows": manifest["rows"]["train"],
+        "seconds": manifest["seconds"],
+        "data_version": manifest["plan"]["data_version"],
+        "code_version": manifest["code_version"],
+        "seed": manifest["seed"],
+        "at": now,
+    }
+
+    def add(rows: pa.Table) -> pa.Table:
+        new = pa.Table.from_pylist([row], schema=SCHEMA)
+        return new if not rows.num_rows else rows
+
+    where = lake.equal(model=row["model"], fingerprint=row["fingerprint"])
+    lake.change(TABLE, where, add, schema=SCHEMA, partition_by=["model"])
+
+
+def last_as_of(model: str) -> date | None:
+    """As of which day the model was last trained."""
+    rows = lake.read(TABLE, lake.equal(model=model), columns=["as_of"])
+    return max(rows["as_of"].to_pylist(), default=None) if rows is not None else None

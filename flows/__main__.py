@@ -1,0 +1,118 @@
+"""`python -m flows`: every flow as a command, its signature the command line.
+
+A verb's module, and Prefect with it, is imported only when the verb runs.
+"""
+
+import json
+import logging
+import os
+import sys
+from contextlib import redirect_stdout
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+import catalog
+from catalog.kinds import DeclarationError
+from core.errors import DayloopError, UsageError
+
+REFUSED, USAGE = 1, 2
+VERBS = {
+    "etl": "Load one day of a dataset.",
+    "backfill": "Load an interval of a dataset's history.",
+    "retrain": "Fit the candidates and let the gate decide.",
+    "score": "Write the champion's predictions for a day.",
+    "monitor": "Measure drift, and the metric of matured predictions.",
+    "daily": "The whole loop for one day.",
+    "promote": "Make a version the champion.",
+    "rollback": "Let the earlier champion serve again.",
+    "retire": "Take a version out of service for good.",
+    "deliver": "Send the alerts that wait.",
+    "demo": "The loop on the sample data, from nothing to its first days.",
+}
+
+app = App(
+    name="python -m flows",
+    help="A small team's daily data-to-model loop. Without a verb: what there is.",
+    help_epilogue="Every verb takes --json and --help. State lives in DAYLOOP_HOME.",
+    version_flags=[],
+)
+for verb, words in VERBS.items():
+    app.command(f"flows.{verb}:{verb}", name=verb, help=words)
+
+
+@app.default
+def overview() -> Any:
+    """What there is: datasets, models, alerts waiting."""
+    from core import overview
+
+    return overview.overview(catalog.dataset_names(), catalog.model_names())
+
+
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Runs a verb and shows what came of it.
+
+    Args:
+        words: the verb and what it takes.
+        as_json: one JSON document on standard output, and nothing else there.
+    """
+    try:
+        result, status = _run(words), 0
+    except (UsageError, DeclarationError, catalog.UnknownName) as mistake:
+        result, status = mistake, USAGE
+    except DayloopError as refusal:
+        result, status = refusal, REFUSED
+    from flows import show
+
+    if isinstance(result, Exception):
+        print(f"dayloop: {result}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"error": type(result).__name__, "message": str(result)}))
+    elif as_json:
+        print(show.as_json(result))
+    elif result is not None:
+        show.as_text(result)
+    sys.exit(status)
+
+
+def _run(words: tuple[str, ...]) -> Any:
+    command, bound, _ = app.parse_args(words, exit_on_error=True)
+    # Before Prefect starts: a wrong name should not cost ten seconds to hear of.
+    if name := bound.arguments.get("dataset"):
+        catalog.dataset(name)
+    if name := bound.arguments.get("model"):
+        catalog.model(name)
+    _show_progress()
+    with redirect_stdout(sys.stderr):
+        return command(*bound.args, **bound.kwargs)
+
+
+def _show_progress() -> None:
+    # After Prefect's own logging set-up, which gave the logger its way to the server.
+    log = logging.getLogger("dayloop")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log.addHandler(handler)
+
+
+def _quiet_prefect() -> None:
+    # What a person at a terminal wants to read; in a worker the settings of prefect.yaml hold.
+    for name, value in {
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "dayloop",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+if __name__ == "__main__":
+    _quiet_prefect()
+    app.meta()

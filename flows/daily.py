@@ -1,0 +1,126 @@
+"""Daily: the whole loop for one day.
+
+Runs every morning for the day before: load it, score the morning after from all rows up to
+and with it, watch, retrain when that is due, tell people. Whatever one dataset or model
+cannot do does not keep the others from their turn.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+
+from prefect import flow
+
+import catalog
+from core import policy, registry, training
+from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete
+from core.intervals import DAY, Interval, yesterday
+from core.loading import Loaded
+from core.monitoring import Watched
+from core.policy import Retraining
+from core.scoring import Scored
+from flows.etl import load_days, raise_if_refused
+from flows.monitor import watch
+from flows.parameters import run_name
+from flows.retrain import train
+from flows.score import log_scored
+from tasks import alerting, models
+from tasks.models import Trained
+
+log = logging.getLogger("dayloop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDay:
+    """What the day did for one model; None where it was not that far or not due."""
+
+    model: str
+    scored: Scored | None = None
+    watched: Watched | None = None
+    retraining: Retraining | None = None
+    trained: Trained | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """What the loop did for a day.
+
+    Attributes:
+        day: the day that was loaded; predictions are for the one after it.
+        changed: False where everything had been done before.
+    """
+
+    day: date
+    loaded: tuple[Loaded, ...]
+    models: tuple[ModelDay, ...]
+    changed: bool
+
+
+@flow(
+    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
+)
+def daily(day: date | None = None) -> Day:
+    """Loads a day of every dataset, then scores, watches and, when due, retrains every model.
+
+    Args:
+        day: the day to load, UTC; yesterday when left out. Predictions are for the day after.
+    """
+    day = day or yesterday()
+    problems: list[DayloopError] = []
+    loaded = [done for name in catalog.dataset_names() if (done := _load(name, day, problems))]
+    done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]
+    alerting.deliver()
+    if problems:
+        reasons = "; ".join(dict.fromkeys(str(problem) for problem in problems))
+        told = all(isinstance(problem, DataRefused) for problem in problems)
+        raise Incomplete(f"daily {day}: {reasons}", told=told)
+    changed = any(each.changed for each in loaded) or any(map(_changed, done))
+    return Day(day=day, loaded=tuple(loaded), models=tuple(done), changed=changed)
+
+
+def _load(dataset: str, day: date, problems: list[DayloopError]) -> Loaded | None:
+    try:
+        loaded = load_days(dataset, Interval.of_day(day))
+        raise_if_refused(loaded)
+        return loaded
+    except DayloopError as problem:
+        problems.append(problem)
+        return None
+
+
+def _model_day(model: str, morning: date, problems: list[DayloopError]) -> ModelDay:
+    scored = watched = trained = retraining = None
+    try:
+        if registry.champion(model) is None:
+            retraining = Retraining(True, "it has no champion")
+            trained = train(model, morning)
+        scored = _score(model, morning)
+        watched = watch(model, morning)
+        if trained is None:
+            last = training.last_as_of(model)
+            retraining = policy.decide(catalog.model(model), last, morning, watched.drifted)
+            log.info("%s: retrain %s: %s", model, "due" if retraining.due else "not due",
+                     retraining.reason)
+            trained = train(model, morning) if retraining.due else None
+    except DayloopError as problem:
+        problems.append(problem)
+    return ModelDay(
+        model=model, scored=scored, watched=watched, retraining=retraining, trained=trained
+    )
+
+
+def _score(model: str, morning: date) -> Scored:
+    try:
+        scored = models.score(model, morning, keep=True)
+    except FeaturesChanged:
+        train(model, morning)
+        scored = models.score(model, morning)
+    log_scored(scored)
+    return scored
+
+
+def _changed(done: ModelDay) -> bool:
+    steps = (done.scored, done.watched)
+    if any(step.changed for step in steps if step):
+        return True
+    return bool(done.trained and done.trained.verdict != "unchanged")

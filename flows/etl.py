@@ -1,0 +1,71 @@
+"""ETL: one day of a dataset, from the source to the table.
+
+Runs daily as part of `daily`, and ad hoc when a day is to be loaded again. Needs nothing but
+the source. Running it again changes nothing.
+"""
+
+import logging
+from datetime import date
+
+from prefect import flow
+
+from core.errors import DataRefused
+from core.intervals import Interval, yesterday
+from core.loading import Loaded
+from flows.parameters import DatasetName, run_name
+from tasks import alerting, data
+from tasks.patience import source_seconds
+
+log = logging.getLogger("dayloop")
+
+
+@flow(
+    flow_run_name=run_name,
+    on_failure=[alerting.on_failure],
+    on_crashed=[alerting.on_failure],
+    validate_parameters=True,
+)
+def etl(dataset: DatasetName, day: date | None = None) -> Loaded:
+    """Loads one day of a dataset: land, check, load, profile, ledger.
+
+    Args:
+        dataset: a dataset of the catalog.
+        day: the day to load, UTC; yesterday when left out.
+    """
+    loaded = load_days(dataset, Interval.of_day(day or yesterday()))
+    alerting.deliver()
+    raise_if_refused(loaded)
+    return loaded
+
+
+def load_days(dataset: str, interval: Interval) -> Loaded:
+    """Lands and loads an interval, and tells about days that were refused."""
+    landing = data.land.with_options(retry_delay_seconds=source_seconds())
+    landed = landing(dataset, interval)
+    loaded = data.load(dataset, interval, landed)
+    if loaded.changed:
+        log.info(
+            "%s %s: %s rows read, %s loaded, %s in quarantine",
+            dataset,
+            interval,
+            f"{loaded.rows_read:,}",
+            f"{loaded.rows_good:,}",
+            f"{loaded.rows_bad:,}",
+        )
+    else:
+        log.info("%s %s: the same bytes are loaded already", dataset, interval)
+    if loaded.refused:
+        alerting.tell(alerting.refused(loaded))
+    return loaded
+
+
+def raise_if_refused(loaded: Loaded) -> None:
+    """Ends the flow as failed where a day was refused; the others are loaded all the same."""
+    if not loaded.refused:
+        return
+    day, reason = loaded.refused[0]
+    more = f" and {len(loaded.refused) - 1} more days" if len(loaded.refused) > 1 else ""
+    raise DataRefused(
+        f"{loaded.dataset} {day} was refused: {reason}{more}; the table keeps what it had. "
+        f"Look at {loaded.dataset}_quarantine, fix the source, run it again"
+    )

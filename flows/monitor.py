@@ -1,0 +1,45 @@
+"""Monitor: have features or scores drifted, and did matured predictions keep their promise?
+
+Runs daily as part of `daily`, and ad hoc. Needs the day's predictions.
+"""
+
+import logging
+from datetime import date
+
+from prefect import flow
+
+from core.intervals import yesterday
+from core.monitoring import Watched
+from flows.parameters import ModelName, run_name
+from tasks import alerting, models
+
+log = logging.getLogger("dayloop")
+
+
+@flow(
+    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
+)
+def monitor(model: ModelName, day: date | None = None) -> Watched:
+    """Measures drift of a day's predictions, and the metric of those that have matured.
+
+    Args:
+        model: a model of the catalog.
+        day: the day of the predictions, UTC; yesterday when left out.
+    """
+    watched = watch(model, day or yesterday())
+    alerting.deliver()
+    return watched
+
+
+def watch(model: str, day: date) -> Watched:
+    """Measures, says so, and tells about drift and decay."""
+    watched = models.monitor(model, day)
+    found = ", ".join(watched.drifted) or "nothing"
+    log.info("%s %s: %s of %s drifted: %s", model, day, len(watched.drifted), len(watched.drift),
+             found)
+    for each in watched.realised:
+        log.info("%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate,
+                 each.verdict)
+    if told := alerting.drifted(watched):
+        alerting.tell(told)
+    return watched

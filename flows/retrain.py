@@ -1,0 +1,52 @@
+"""Retrain: fits the candidates, judges the best on days nobody has seen, promotes or not.
+
+Runs when `daily` finds it due, and ad hoc. Needs two horizons of trusted history before
+`as_of`. The same data, code and parameters are never fitted twice.
+"""
+
+import logging
+from datetime import date
+
+from prefect import flow
+
+import catalog
+from core.intervals import yesterday
+from flows.parameters import ModelName, run_name
+from tasks import alerting, models
+from tasks.models import Trained
+
+log = logging.getLogger("dayloop")
+
+
+@flow(
+    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
+)
+def retrain(model: ModelName, as_of: date | None = None) -> Trained:
+    """Trains a model on rows before a day and lets the gate decide.
+
+    Args:
+        model: a model of the catalog.
+        as_of: the day; only rows before it are seen. Yesterday when left out.
+    """
+    trained = train(model, as_of or yesterday())
+    alerting.deliver()
+    return trained
+
+
+def train(model: str, as_of: date) -> Trained:
+    """Fits all candidates at once, decides, and tells."""
+    planned = models.plan(model, as_of)
+    log.info("%s as of %s: features at %s and %s", model, as_of, planned.train_day,
+             planned.holdout_day)
+    names = [candidate.name for candidate in catalog.model(model).candidates]
+    futures = [models.fit.submit(model, name, planned) for name in names]
+    fitted = [future.result() for future in futures]
+    for each in fitted:
+        log.info(
+            "%s: %s %s%s", model, each.candidate, each.metric, ", known" if each.reused else ""
+        )
+    trained = models.decide(model, planned, fitted)
+    log.info("%s version %s: %s, %s", model, trained.version, trained.verdict, trained.reason)
+    if told := alerting.judged(trained):
+        alerting.tell(told)
+    return trained

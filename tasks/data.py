@@ -1,0 +1,23 @@
+"""Tasks of the data's way: land and load."""
+
+from prefect import runtime, task
+
+import catalog
+from core import landing, loading
+from core.intervals import Interval
+from core.landing import Landed
+from core.loading import Loaded
+from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
+
+
+@task(task_run_name="land {dataset} {interval}", retries=ATTEMPTS - 1, **COMMON)
+def land(dataset: str, interval: Interval) -> tuple[Landed, ...]:
+    """Keeps the raw bytes that the source has for these days."""
+    return landing.land(catalog.dataset(dataset), interval)
+
+
+@task(task_run_name="load {dataset} {interval}", **ON_LAKE)
+def load(dataset: str, interval: Interval, landed: tuple[Landed, ...]) -> Loaded:
+    """Checks the landed bytes and replaces the days in the table."""
+    run_id = runtime.flow_run.id or ""
+    return loading.load(catalog.dataset(dataset), interval, landed, run_id=run_id)

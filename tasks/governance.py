@@ -1,0 +1,73 @@
+"""Tasks of people's decisions about versions; each is recorded and told."""
+
+from dataclasses import dataclass
+
+from prefect import task
+
+import catalog
+from core import registry
+from core.alerts import Alert
+from tasks import alerting
+from tasks.patience import ON_LAKE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """What was decided: the version, who serves now (0 for nobody), whether that is new."""
+
+    model: str
+    decision: str
+    version: int
+    champion: int
+    by: str
+    reason: str
+    changed: bool
+
+
+@task(task_run_name="promote {model} {version}", **ON_LAKE)
+def promote(model: str, version: int, by: str, reason: str) -> Ruling:
+    """Makes a version the champion."""
+    changed = registry.promote(model, version, by=by, reason=reason)
+    return _ruled(model, "promoted", version, by, reason, changed)
+
+
+@task(task_run_name="roll back {model}", **ON_LAKE)
+def rollback(model: str, by: str, reason: str) -> Ruling:
+    """Makes the earlier champion serve again."""
+    version = registry.rollback(model, by=by, reason=reason)
+    return _ruled(model, "rolled back to", version, by, reason, True)
+
+
+@task(task_run_name="retire {model} {version}", **ON_LAKE)
+def retire(model: str, version: int, by: str, reason: str) -> Ruling:
+    """Takes a version out of service for good."""
+    changed = registry.close(model, version, "retired", by=by, reason=reason)
+    return _ruled(model, "retired", version, by, reason, changed)
+
+
+def _ruled(
+    model: str, decision: str, version: int, by: str, reason: str, changed: bool
+) -> Ruling:
+    champion = registry.champion(model)
+    serving = champion.number if champion else 0
+    if changed:
+        alert = Alert(
+            kind="promotion",
+            subject=f"{model} {version}",
+            title=f"{model} {version} was {decision} by {by}: {reason}",
+            text=f"champion now: {serving or 'none'}",
+            severity="info" if serving else "page",
+            owner=catalog.model(model).owner,
+            todo=f"python -m flows score {model}" if serving else f"python -m flows retrain {model}",
+            key=str(len(registry.history(model))),
+        )
+        alerting.tell.fn([alert])
+    return Ruling(
+        model=model,
+        decision=decision,
+        version=version,
+        champion=serving,
+        by=by,
+        reason=reason,
+        changed=changed,
+    )

@@ -1,0 +1,106 @@
+"""Tasks of the model's way: plan, prepare, fit, decide, score and monitor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from prefect import task
+
+import catalog
+from catalog.kinds import Dataset
+from core import gate, registry, training
+from core import monitoring as watching
+from core import scoring as scores
+from core.monitoring import Watched
+from core.scoring import Scored
+from core.training import Fitted, Plan
+from tasks.patience import ON_LAKE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a retraining came to.
+
+    Attributes:
+        version: the challenger's number in the registry.
+        verdict: `promote`, `keep`, `not enough data to say`, or `unchanged` where the
+            champion itself was made of the same data, code and parameters.
+        champion: who serves now; 0 for nobody.
+    """
+
+    model: str
+    as_of: date
+    candidates: tuple[Fitted, ...]
+    challenger: str
+    version: int
+    verdict: str
+    reason: str
+    promoted: bool
+    champion: int
+
+
+def inputs(model: str) -> dict[str, Dataset]:
+    """The datasets that a model reads."""
+    return {name: catalog.dataset(name) for name in catalog.model(model).inputs}
+
+
+@task(task_run_name="plan {model} {as_of}", **ON_LAKE)
+def plan(model: str, as_of: date) -> Plan:
+    """Pins the data and computes features and labels of both cut-offs."""
+    declared, datasets = catalog.model(model), inputs(model)
+    planned = training.plan(declared, datasets, as_of)
+    training.prepare(declared, datasets, planned)
+    return planned
+
+
+@task(task_run_name="fit {candidate}", **ON_LAKE)
+def fit(model: str, candidate: str, planned: Plan) -> Fitted:
+    """Fits one candidate and judges it on the holdout."""
+    declared = catalog.model(model)
+    chosen = next(each for each in declared.candidates if each.name == candidate)
+    return training.fit(declared, chosen, planned)
+
+
+@task(task_run_name="decide {model}", **ON_LAKE)
+def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
+    """Registers the challenger and promotes it where the gate says so."""
+    declared, champion = catalog.model(model), registry.champion(model)
+    challenger, choice = gate.choose(declared, fitted, planned)
+    serving = champion.number if champion else 0
+    if champion and champion.artifact == challenger.artifact:
+        verdict, reason, version = "unchanged", f"champion {serving} was made of the same", serving
+        promoted = False
+    else:
+        decision = gate.judge(declared, challenger, champion, planned)
+        verdict, reason = decision.verdict, f"{decision.reason}; {choice}"
+        version = registry.register(
+            model, challenger.artifact, by=registry.GATE, reason=f"{verdict}: {reason}"
+        )
+        promoted = verdict == "promote" and declared.gate.mode == "enabled"
+        if promoted:
+            registry.promote(model, version, by=registry.GATE, reason=reason, over=serving)
+    return Trained(
+        model=model,
+        as_of=planned.as_of,
+        candidates=tuple(fitted),
+        challenger=challenger.candidate,
+        version=version,
+        verdict=verdict,
+        reason=reason,
+        promoted=promoted,
+        champion=version if promoted else serving,
+    )
+
+
+@task(task_run_name="score {model} {day}", **ON_LAKE)
+def score(model: str, day: date, keep: bool = False) -> Scored:
+    """Writes the champion's predictions for a day."""
+    return scores.score(catalog.model(model), inputs(model), day, keep=keep)
+
+
+@task(task_run_name="monitor {model} {day}", **ON_LAKE)
+def monitor(model: str, day: date) -> Watched:
+    """Measures drift, and the realised metric where labels have matured."""
+    return watching.monitor(catalog.model(model), inputs(model), day)
+
+
