@@ -33,10 +33,11 @@ lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
 clean:  ## remove the sample's state and caches; the environment stays
 	rm -rf .dayloop .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(RUN_LOCK): requirements.txt
+# The lock's hash is in the mark's name: a new lock installs, a new time stamp does not.
+$(RUN_LOCK):
 	@$(call install,requirements.txt)
 
-$(DEV_LOCK): requirements.txt requirements-dev.txt
+$(DEV_LOCK):
 	@$(call install,requirements-dev.txt)
 
 # uv where it is there; pip, with the index that it is set up for, where uv is not or cannot.
@@ -47,5 +48,5 @@ test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 echo "installing $(1) (about a minute with pip, seconds with uv)"; \
 { command -v uv >/dev/null && uv pip install -q --python $(BIN)/python --require-hashes -r $(1); } \
   || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); \
-rm -f $(BIN)/.lock-*; touch $@
+rm -f $(BIN)/.lock-*; touch $(RUN_LOCK) $@
 endef

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from re import fullmatch, search
-from typing import TYPE_CHECKING, Any, Literal, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ class File:
         require(
             _is_known("".encode, self.encoding), "source.encoding", f"no encoding '{self.encoding}'"
         )
-        require(
-            _is_known(ZoneInfo, self.timezone), "source.timezone", f"no zone '{self.timezone}'"
-        )
+        require(_is_known(ZoneInfo, self.timezone), "source.timezone", f"no zone '{self.timezone}'")
         require(self.max_bytes > 0, "source.max_bytes", "must be above 0")
 
     @property
@@ -232,7 +230,9 @@ class Gate:
             f"must be above 0.5 and below 1, not {self.confidence}",
         )
         require(
-            self.min_positives >= 2, "gate.min_positives", f"must be 2 or more, not {self.min_positives}"
+            self.min_positives >= 2,
+            "gate.min_positives",
+            f"must be 2 or more, not {self.min_positives}",
         )
         require(
             self.mode in ("enabled", "manual", "dry_run"),

@@ -1,0 +1,1 @@
+"""How: plain functions and dataclasses that know no Prefect."""

@@ -103,7 +103,8 @@ class Message:
     def headline(self) -> str:
         """One line: what happened, and how many more alerts it stands for."""
         more = len(self.alerts) - 1
-        return self.first.title + (f" (and {more} more)" if more else "")
+        title = self.first.title or f"{self.first.kind} {self.first.subject}"
+        return title + (f" (and {more} more)" if more else "")
 
     @property
     def others(self) -> tuple[str, ...]:

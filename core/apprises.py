@@ -13,21 +13,22 @@ APPRISE_SECONDS = 30.0
 def _instance(address: str) -> Any:
     import apprise
 
-    # Its log lines hold whole addresses.
+    # Its log lines hold whole addresses, those of the HTTP library below it at DEBUG.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    made = apprise.Apprise.instantiate(address, suppress_exceptions=True)
-    if made is None:
-        raise ValueError("no kind of receiver, ours or apprise's, takes it")
-    return made
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    asset = apprise.AppriseAsset(http_redirects=False)
+    return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
 
 
-def host_of(address: str) -> str:
+def host_of(address: str) -> str | None:
     """The host that an apprise address names; empty where its service has a fixed one.
 
-    Raises:
-        ValueError: apprise cannot make anything of the address.
+    Returns:
+        None where apprise cannot make anything of the address.
     """
     made = _instance(address)
+    if made is None:
+        return None
     # Where no template has a {host}, what stands in its place is a token.
     if not any("{host}" in str(template) for template in made.templates):
         return ""

@@ -6,6 +6,7 @@ tried first: only a column that holds a bad text pays for finding out which.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from json import dumps
@@ -33,6 +34,7 @@ RULES = (
     NUL_CHARACTER := "NUL character",
     FIELD_COUNT := "wrong number of fields",
     MALFORMED_QUOTES := "malformed quotes",
+    STRAY_RETURN := "stray carriage return",
     NOT_JSON := "not a JSON object",
 )
 CODES = {rule: code for code, rule in enumerate(RULES)}
@@ -92,6 +94,13 @@ def coded(failed: Any, rule: str, codes: Codes | None = None) -> Codes | None:
     codes = np.zeros(len(mask), np.int8) if codes is None else codes
     codes[mask & (codes == 0)] = CODES[rule]
     return codes
+
+
+def merged(codes: Codes | None, others: Codes | None) -> Codes | None:
+    """Codes of failures that exclude each other, as one."""
+    if codes is None or others is None:
+        return others if codes is None else codes
+    return np.maximum(codes, others)
 
 
 def as_mask(mask: Any) -> Mask:
@@ -183,10 +192,10 @@ def _suspects(texts: pa.Array, *, dots: bool) -> npt.NDArray[np.int64]:
     text = np.frombuffer(data or b"", np.uint8)
     least = np.uint8(ord("." if dots else "0"))
     odd = np.flatnonzero((text - least) > ord("9") - least)  # below the least it wraps round
-    rows = np.searchsorted(starts, odd, side="right") - 1
-    long = np.flatnonzero(np.diff(starts) > 18)
-    rows = np.unique(np.concatenate([rows, long]))
-    return rows[(rows >= 0) & (rows < len(texts))]
+    suspects = np.diff(starts) > 18
+    rows = np.searchsorted(starts, odd.astype(np.int32), side="right") - 1
+    suspects[rows[(rows >= 0) & (rows < len(texts))]] = True
+    return np.flatnonzero(suspects)
 
 
 def finite(values: pa.Array, codes: Codes | None = None) -> Converted:
@@ -206,12 +215,11 @@ def _bools(texts: pa.Array) -> Converted:
 
 
 def _moments(texts: pa.Array, zone: str) -> Converted:
-    try:
+    with suppress(pa.ArrowInvalid):
         values, codes = localize(_cast(texts, LOCAL), zone, _days_only(texts, zone))
+        values, codes = in_range(values, codes)
         if codes is None:
-            return in_range(values)
-    except pa.ArrowInvalid:
-        pass
+            return values, None
     return _once_per_text(texts, lambda unique: _iso(unique, zone))
 
 
@@ -237,10 +245,7 @@ def _iso(texts: pa.Array, zone: str) -> Converted:
     local = only_where(good & ~offset, texts).cast(LOCAL)
     values, codes = localize(local, zone, _days_only(texts, zone))
     values = pc.coalesce(values, only_where(offset, texts).cast(INSTANT))
-    bad = _bad_dates(texts, good)
-    if codes is not None and bad is not None:
-        codes = np.maximum(codes, bad)
-    return in_range(values, bad if codes is None else codes)
+    return in_range(values, merged(codes, _bad_dates(texts, good)))
 
 
 def _possible_days(days: pa.Array, shaped: Mask) -> Mask:
@@ -267,21 +272,17 @@ def _formatted(texts: pa.Array, form: str, zone: str) -> Converted:
         local = only_where(same, parsed.cast(LOCAL))
     rest = np.flatnonzero(as_mask(pc.is_null(local)))
     found = [_strptime(text, form) for text in texts.take(pa.array(rest)).to_pylist()]
-    aware = [value if value and value.tzinfo else None for value in found]
-    naive = [None if value and value.tzinfo else value for value in found]
-    mask = pa.array(np.isin(np.arange(len(texts)), rest))
-    local = pc.replace_with_mask(local, mask, pa.array(naive, LOCAL))
+    aware = [moment if moment and moment.tzinfo else None for moment in found]
+    naive = [None if moment and moment.tzinfo else moment for moment in found]
+    mask = np.zeros(len(texts), np.bool_)
+    mask[rest] = True
+    local = pc.replace_with_mask(local, pa.array(mask), pa.array(naive, LOCAL))
+    none = pa.nulls(len(texts), INSTANT)
+    instants = pc.replace_with_mask(none, pa.array(mask), pa.array(aware, INSTANT))
+    unread = as_mask(pc.and_(pc.is_null(local), pc.is_null(instants)))
     timed = bool(set(findall("%(.)", form)) & set("HIXc"))
     values, codes = localize(local, zone, None if timed else np.ones(len(texts), np.bool_))
-    instants = pc.replace_with_mask(pa.nulls(len(texts), INSTANT), mask, pa.array(aware, INSTANT))
-    values = pc.coalesce(values, instants)
-    bad = coded(pc.is_null(pc.coalesce(local.cast(INSTANT), instants)), NOT_A_DATE)
-    return in_range(values, bad if codes is None else coded(codes_mask(bad), NOT_A_DATE, codes))
-
-
-def codes_mask(codes: Codes | None) -> Mask:
-    """Where a code is set."""
-    return np.zeros(1, np.bool_) if codes is None else codes != 0
+    return in_range(pc.coalesce(values, instants), coded(unread, NOT_A_DATE, codes))
 
 
 def _strptime(text: str, form: str) -> datetime | None:

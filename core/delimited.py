@@ -19,6 +19,7 @@ from core.converting import (
     FIELD_COUNT,
     MALFORMED_QUOTES,
     NUL_CHARACTER,
+    STRAY_RETURN,
     Broken,
     Converted,
     Parsed,
@@ -36,7 +37,10 @@ Open = Callable[[], BinaryIO]
 
 def header(source: File, open_file: Open, name: str) -> tuple[str, ...]:
     """The names in the file's first line; raises SourceRefused where they cannot be relied on."""
-    return _header(next(chunks(source, open_file, name, quotes=True), None), source, name)[0]
+    first = next(chunks(source, open_file, name, quotes=True), None)
+    names, _ = _header(first, source, name)
+    check_names(names, name)
+    return names
 
 
 def parse(
@@ -49,6 +53,8 @@ def parse(
         start = 0
         if not names:
             names, start = _header(chunk, source, name)
+            if not set(names).isdisjoint(columns):  # else the header itself is missing
+                check_names(names, name)
             check_columns(names, columns, nullable, name)
         data = _with_stand_ins(chunk, start, source, len(names))
         if _is_blank(data, len(names)):
@@ -93,17 +99,19 @@ def _header(chunk: Chunk | None, source: File, name: str) -> tuple[tuple[str, ..
             yield match[0].decode()
 
     try:
-        rows = csv.reader(lines(chunk.data if chunk else b""), delimiter=source.delimiter, strict=True)
+        text = lines(chunk.data if chunk else b"")
+        rows = csv.reader(text, delimiter=source.delimiter, strict=True)
         names = tuple(next((row for row in rows if row), ()))
     except csv.Error as error:
         raise refuse(name, f"the header cannot be read: {error}", "correct the header") from None
     if not names:
         raise refuse(name, "is empty, there is not even a header", "look at what the source sent")
+    if chunk and chunk.malformed and chunk.malformed[0][0] < end:
+        raise refuse(name, "the header has a stray carriage return or quote", "correct the header")
     others = [mark for mark in ",;\t|" if mark != source.delimiter and mark in names[0]]
     if len(names) == 1 and others:
         found = f"the header is one column, {names[0][:80]!r}"
         raise refuse(name, found, f"declare source.delimiter, perhaps {others[0]!r}")
-    check_names(names, name)
     return names, end
 
 
@@ -178,7 +186,7 @@ def _parse(
         ParseOptions(
             delimiter=source.delimiter,
             # a block that ends with a row needs no second look for where rows end
-            newlines_in_values=chunk.quoted and not memoryview(data)[-1:] == b"\n",
+            newlines_in_values=chunk.quoted and memoryview(data)[-1:].tobytes() != b"\n",
             ignore_empty_lines=len(names) > 1,
             invalid_row_handler=put_aside,
         ),
@@ -257,8 +265,10 @@ def _broken(
         lines = [chunk.data[begin:end] for begin, end in chunk.malformed]
         stood_in = pa.array([_stand_in(line, source, width).decode() for line in lines])
         which = pc.index_in(texts, stood_in)
-        rules = pc.if_else(pc.is_valid(which), MALFORMED_QUOTES, rules)
-        texts = pc.coalesce(pa.array([line.strip(b"\r").decode() for line in lines]).take(which), texts)
+        why = [STRAY_RETURN if b"\r" in line[:-1] else MALFORMED_QUOTES for line in lines]
+        rules = pc.coalesce(pa.array(why).take(which), rules)
+        real = pa.array([line.strip(b"\r").decode() for line in lines])
+        texts = pc.coalesce(real.take(which), texts)
     return Broken(before + invalid.rows, rules, texts)
 
 

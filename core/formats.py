@@ -45,10 +45,9 @@ def plain_text(message: Message, budget: int = 3_000) -> str:
 
 def _facts(message: Message) -> list[tuple[str, str]]:
     first = message.first
-    facts = [("About", first.subject), ("Since", f"{message.since:%Y-%m-%d %H:%M} UTC")]
-    if first.owner:
-        facts.append(("Owner", first.owner))
-    return [(name, shorten(value, 200)) for name, value in facts]
+    since = f"{message.since:%Y-%m-%d %H:%M} UTC"
+    facts = [("About", first.subject), ("Since", since), ("Owner", first.owner)]
+    return [(name, shorten(value, 200)) for name, value in facts if value]
 
 
 def _detail(message: Message, budget: int) -> str:
@@ -137,6 +136,7 @@ def _teams(receiver: Receiver, message: Message, now: datetime, budget: int) -> 
         blocks.append(_teams_text(detail))
     if message.first.todo:
         blocks += [_teams_text("Do now:"), _teams_text(_todo(message), fontType="Monospace")]
+    blocks.append(_teams_text(message.id, size="Small"))
     card: Body = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

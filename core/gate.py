@@ -55,9 +55,7 @@ def judge(model: Model, challenger: Fitted, champion: Version | None, planned: P
             "keep", f"{model.metric} {challenger.metric} does not reach the floor of {gate.floor}"
         )
     if champion is None:
-        return Decision(
-            "promote", f"first champion: {model.metric} {challenger.metric}, floor {gate.floor}"
-        )
+        return Decision("promote", f"the first champion, and it reaches the floor of {gate.floor}")
     estimator, manifest = artifacts.load(champion.artifact)
     if problem := _not_comparable(manifest, planned):
         return Decision("keep", f"cannot be compared with champion {champion.number}: {problem}")

@@ -32,12 +32,12 @@ class Interval:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise UsageError(f"the interval {self} is empty; end must be after start")
+            raise UsageError(f"no day lies from {self.start} up to {self.end}; end must be later")
 
     def __str__(self) -> str:
         if self.end - self.start == DAY:
             return f"{self.start}"
-        return f"{self.start} to {self.end}"
+        return f"{self.start} through {self.end - DAY}"
 
     def __contains__(self, day: date) -> bool:
         return self.start <= day < self.end

@@ -80,9 +80,7 @@ def load(
     return _summary(dataset, interval, entries, version, changed=True)
 
 
-def _already_done(
-    dataset: Dataset, interval: Interval, landed: Sequence[Landed]
-) -> Loaded | None:
+def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]) -> Loaded | None:
     known = {entry.day: entry for entry in ledger.entries(dataset.name, interval)}
     contract, whole = checks.contract_hash(dataset), _sha256s(landed, None)
     for day in [file.day for file in landed if file.day] or interval.days():

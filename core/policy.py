@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from catalog.kinds import Model
+from core.intervals import DAY
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,10 @@ def decide(
     age_days = (as_of - last_as_of).days
     if age_days >= rule.every_days:
         return Retraining(True, f"last trained as of {last_as_of}, every {rule.every_days} days")
+    what = f"{len(drifted)} drifted"
     if len(drifted) < rule.on_drifted:
-        return Retraining(False, f"{len(drifted)} drifted, {rule.on_drifted} needed")
-    what = f"drift of {', '.join(drifted)}"
+        return Retraining(False, f"{what}, {rule.on_drifted} needed")
     if age_days < rule.cooldown_days:
-        return Retraining(
-            False, f"{what}, but trained as of {last_as_of}: {rule.cooldown_days} days to cool down"
-        )
-    return Retraining(True, what)
+        until = last_as_of + rule.cooldown_days * DAY
+        return Retraining(False, f"{what}; trained as of {last_as_of}, not again before {until}")
+    return Retraining(True, f"{what}: {', '.join(drifted)}")

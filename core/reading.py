@@ -19,9 +19,7 @@ import pyarrow.compute as pc
 from catalog.kinds import File
 from core import delimited, typed
 from core.converting import (
-    FIELD_COUNT,
     INSTANT,
-    NOT_JSON,
     RULES,
     Broken,
     Codes,
@@ -90,17 +88,18 @@ def read(
     """
     parse = {"delimited": delimited.parse, "jsonl": typed.jsonl, "parquet": typed.parquet}
     rows = misformed = 0
+    first_rule = ""
     for parsed in parse[source.format](source, columns, open_file, name, nullable):
         rows += len(parsed.numbers)
         if parsed.broken is not None:
+            first_rule = first_rule or parsed.broken.rules[0].as_py()
+            misformed += len(parsed.broken.numbers)
             rows += len(parsed.broken.numbers)
-            form = pc.is_in(parsed.broken.rules, pa.array([FIELD_COUNT, NOT_JSON]))
-            misformed += pc.sum(form, min_count=0).as_py()
         yield _block(parsed, columns, day)
     if misformed > max(1, rows // 2):
         raise refuse(
             name,
-            f"{misformed:,} of {rows:,} rows have a {FIELD_COUNT} or are {NOT_JSON}",
+            f"{misformed:,} of {rows:,} rows are misformed, the first by: {first_rule}",
             "compare the header, the rows and source.delimiter",
         )
 
@@ -128,7 +127,8 @@ def _block(parsed: Parsed, columns: Mapping[str, str], day: str) -> Block:
     for position, codes in enumerate(failed.values()):
         first[(first < 0) & (codes > 0)] = position
     good = first < 0
-    bad = _failed_rows(parsed, failed, first, rows[day])
+    days = rows[day] if columns[day] == "datetime" else pa.nulls(len(first), INSTANT)
+    bad = _failed_rows(parsed, failed, first, days)
     if parsed.broken is not None:
         bad = pa.concat_tables([bad, _broken_rows(parsed.broken)]).sort_by(ROW)
     return Block(rows if good.all() else rows.filter(pa.array(good)), bad)

@@ -36,6 +36,10 @@ _RULES = ("severity", "kind", "dataset", "model", "owner")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+class _Wrong(Exception):
+    """What is wrong with an address, in words without it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
     """One address, and what it wants to hear.
@@ -86,8 +90,10 @@ def parse(text: str) -> tuple[Receiver, ...]:
     for position, part in enumerate((part.strip() for part in parts if part.strip()), start=1):
         try:
             receiver = _parse_one(part)
-        except ValueError as error:
-            raise UsageError(f"webhook address {position} {_kind_of(part)}: {error}") from None
+        except (_Wrong, ValueError) as error:
+            # What a library says of an address may hold it.
+            why = error if isinstance(error, _Wrong) else "it is no address"
+            raise UsageError(f"webhook address {position} {_kind_of(part)}: {why}") from None
         if receiver.name in found:
             raise UsageError(
                 f"webhook addresses {found[receiver.name]} and {position} are the same receiver: "
@@ -105,7 +111,7 @@ def _kind_of(address: str) -> str:
 
 def _parse_one(address: str) -> Receiver:
     if not re.match(r"[a-z][a-z0-9+.-]*://", address):
-        raise ValueError("it must begin with a kind and ://, such as slack+https://")
+        raise _Wrong("it must begin with a kind and ://, such as slack+https://")
     address, options = _options(address)
     scheme = address.partition("://")[0]
     prefix, plus, transport = scheme.partition("+")
@@ -139,9 +145,9 @@ def _limits(options: str) -> dict[str, Any]:
         if name == "repeat_after":
             given["repeat_after"] = _duration(value)
         elif name not in _RULES or not values:
-            raise ValueError(f"behind # it takes {', '.join(_RULES)} and repeat_after, with values")
+            raise _Wrong(f"behind # it takes {', '.join(_RULES)} and repeat_after, with values")
         elif name == "severity" and not values <= set(SEVERITIES):
-            raise ValueError(f"severity is one or more of {', '.join(SEVERITIES)}")
+            raise _Wrong(f"severity is one or more of {', '.join(SEVERITIES)}")
         else:
             rules[name] = values
     return {**given, "rules": rules}
@@ -150,7 +156,7 @@ def _limits(options: str) -> dict[str, Any]:
 def _duration(text: str) -> timedelta:
     found = re.fullmatch(r"([0-9]{1,4})([mhd])", text)
     if not found:
-        raise ValueError("repeat_after is a number and m, h or d, such as 4h")
+        raise _Wrong("repeat_after is a number and m, h or d, such as 4h")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -160,7 +166,7 @@ def _check(url: str) -> str:
     except (httpx.InvalidURL, ValueError):
         host = ""
     if not host:
-        raise ValueError("it has no host")
+        raise _Wrong("it has no host")
     return host
 
 
@@ -174,10 +180,13 @@ def _standard(url: str) -> tuple[str, tuple[str, ...]]:
     pairs = [pair for pair in split.query.split("&") if pair]
     secrets = tuple(unquote(pair[7:]) for pair in pairs if pair.startswith("secret="))
     if not secrets:
-        raise ValueError("it needs ?secret=whsec_…")
-    for secret in secrets:
-        if not 24 <= len(decode_secret(secret)) <= 64:
-            raise ValueError("a secret must be 24 to 64 bytes in base64")
+        raise _Wrong("it needs ?secret=whsec_…")
+    try:
+        lengths = [len(decode_secret(secret)) for secret in secrets]
+    except ValueError:
+        lengths = [0]
+    if not all(24 <= length <= 64 for length in lengths):
+        raise _Wrong("a secret is whsec_ and 24 to 64 bytes in base64")
     rest = "&".join(pair for pair in pairs if not pair.startswith("secret="))
     return split._replace(query=rest).geturl(), secrets
 
@@ -190,7 +199,7 @@ def _pagerduty(url: str) -> tuple[str, tuple[str, ...]]:
 
 def _routing_key(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}/?", text):
-        raise ValueError("it needs a routing key: letters and digits")
+        raise _Wrong("it needs a routing key: letters and digits")
     return text.rstrip("/")
 
 
@@ -221,5 +230,7 @@ def _apprise(scheme: str, address: str, options: str) -> Receiver:
     from core.apprises import host_of
 
     host = host_of(address)
+    if host is None:
+        raise _Wrong("no kind of receiver, ours or apprise's, takes it")
     words = [scheme, *([host] if host else []), _short_hash(_without_password(address))]
     return Receiver(kind="apprise", name=" ".join(words), url=address, **_limits(options))

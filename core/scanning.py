@@ -35,6 +35,7 @@ _UTF8 = ("utf-8", "utf-8-sig", "ascii")
 
 Spans = tuple[tuple[int, int], ...]
 Marks = npt.NDArray[np.int64]
+NO_MARKS: Marks = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Chunk:
     Attributes:
         data: the records with their line ends; only the last of a file may lack one.
         line: the number in the file of its first line, from 1.
-        malformed: (start, end) of each record whose quotes cannot be understood.
+        malformed: (start, end) of each record whose quotes or line end cannot be understood.
         quoted: whether there are quotes in it.
     """
 
@@ -64,6 +65,8 @@ def chunks(
 ) -> Iterator[Chunk]:
     """The file's records in chunks of about BLOCK_BYTES.
 
+    A last line without a line end comes with the lines before it, to be compared with them.
+
     Args:
         source: what was declared.
         open_file: opens the landed bytes.
@@ -73,6 +76,23 @@ def chunks(
     Raises:
         SourceRefused: the bytes cannot be text of the declared kind.
     """
+    held: Chunk | None = None
+    for chunk in _chunks(source, open_file, name, quotes):
+        if held and chunk.data.endswith((b"\n", b"\r")):
+            yield held
+        elif held:
+            at = len(held.data)
+            moved = tuple((at + start, at + end) for start, end in chunk.malformed)
+            quoted = held.quoted or chunk.quoted
+            chunk = Chunk(held.data + chunk.data, held.line, held.malformed + moved, quoted)
+        held = chunk
+    if held:
+        yield held
+
+
+def _chunks(
+    source: File, open_file: Callable[[], BinaryIO], name: str, quotes: bool
+) -> Iterator[Chunk]:
     rest, line = b"", 1
     for block in _text(source, open_file, name):
         if line == 1 and not rest:
@@ -85,6 +105,8 @@ def chunks(
             end, malformed = _cut(block, source, name, line, quoted, final=False)
         if end:
             data = b"".join((rest, memoryview(block)[:end]))
+            if quotes and not quoted:
+                malformed = _stray_returns(data, NO_MARKS)
             yield Chunk(data, line, malformed, quoted)
             line, rest = line + _lines(data), block[end:]
         elif len(block) < 2 * BLOCK_BYTES:
@@ -95,6 +117,8 @@ def chunks(
     if rest:
         quoted = quotes and b'"' in rest
         _, malformed = _cut(rest, source, name, line, quoted, final=True)
+        if quotes and not quoted:
+            malformed = _stray_returns(rest, NO_MARKS)
         yield Chunk(rest, line, malformed, quoted)
 
 
@@ -202,7 +226,28 @@ def _cut(
     if not _well_formed(array, marks, ord(source.delimiter)) or (final and len(marks) % 2):
         marks, malformed = _walk(data, marks, source.delimiter.encode(), name, line, final)
     end = _last_end_outside(array, marks) or (0 if len(marks) else _last_line_end(data))
-    return end, tuple(span for span in malformed if final or span[1] <= end)
+    spans = sorted({*malformed, *_stray_returns(data, marks)})
+    return end, tuple(span for span in spans if final or span[1] < end)
+
+
+def _stray_returns(data: bytes, marks: Marks) -> Spans:
+    """The records with a carriage return that ends no line, though others end in line feeds.
+
+    Half of the readers would begin a row there, and the others would not.
+    """
+    if b"\r" not in data or b"\n" not in data:
+        return ()
+    array = np.frombuffer(data, np.uint8)
+    found = np.flatnonzero(array == ord("\r"))
+    found = found[array[np.minimum(found + 1, len(array) - 1)] != ord("\n")]
+    found = found[np.searchsorted(marks, found) % 2 == 0]
+    if not len(found):
+        return ()
+    ends = np.flatnonzero(array == ord("\n"))
+    ends = np.append(ends[np.searchsorted(marks, ends) % 2 == 0], len(data))
+    at = np.unique(np.searchsorted(ends, found))
+    starts = np.where(at > 0, ends[at - 1] + 1, 0)
+    return tuple(zip(starts.tolist(), ends[at].tolist(), strict=True))
 
 
 def _last_end_outside(array: npt.NDArray[np.uint8], marks: Marks) -> int:

@@ -38,7 +38,6 @@ QUARANTINE_SCHEMA = pa.schema(
 )
 
 
-
 def table_schema(dataset: Dataset) -> pa.schema:
     """The Delta table's columns: the declared ones and the month it is partitioned by."""
     columns = [(name, TYPES[kind]) for name, kind in dataset.columns.items()]
@@ -90,7 +89,6 @@ class Spool:
             MONTH: month_of(days),
         }
         self._bad.write_table(pa.table(columns, schema=QUARANTINE_SCHEMA))
-
 
     def rows(self) -> tuple[ds.Dataset, ds.Dataset]:
         """What was spooled, good and bad, to be read as streams."""

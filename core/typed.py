@@ -32,6 +32,7 @@ from core.converting import (
     finite,
     in_range,
     localize,
+    merged,
     only_where,
     rows_as_json,
     to_type,
@@ -126,7 +127,7 @@ def jsonl(
             _not_json(numbers[~is_good], texts.filter(pa.array(~is_good))),
         )
         before += len(lines)
-    if before and missing:
+    if names and missing:
         check_columns(names - missing, columns, nullable, name)
 
 
@@ -159,12 +160,13 @@ def _column(values: Sequence[Any], column: str, kind: str, source: File) -> Conv
         return pa.array(values, pa.bool_()), codes
     encodable = [value is None or _is_text(value) for value in values]
     codes = coded(~np.array(encodable, np.bool_), NOT_TEXT, codes)
-    texts = pa.array([v if fine else None for fine, v in zip(encodable, values, strict=True)], pa.string())
+    values = [value if fine else None for fine, value in zip(encodable, values, strict=True)]
+    texts = pa.array(values, pa.string())
     codes = coded(pc.match_substring(texts, "\0"), NUL_CHARACTER, codes)
     if kind == "string":
         return texts, codes
     array, why = to_type(texts, kind, source.date_formats.get(column), source.timezone)
-    return array, why if codes is None else codes if why is None else np.maximum(codes, why)
+    return array, merged(codes, why)
 
 
 def _is_exact(value: int | float, kind: str) -> bool:
@@ -210,7 +212,9 @@ def parquet_names(open_file: Open, name: str) -> tuple[str, ...]:
 
 def _opened(raw: BinaryIO, name: str) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(raw, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
+        return pq.ParquetFile(
+            raw, page_checksum_verification=True, coerce_int96_timestamp_unit="us"
+        )
     except (pa.ArrowException, OSError) as error:
         raise _damaged(error, name) from None
 
@@ -309,7 +313,8 @@ def _instants(values: pa.Array, zone: str) -> Converted:
     try:
         micros = values.cast(INSTANT if aware else LOCAL)
     except pa.ArrowInvalid:  # the year 300,000 or so
-        seconds = pc.abs(pc.divide(values.cast(pa.int64()), 1000 if values.type.unit == "ms" else 1))
+        a_second = 1000 if values.type.unit == "ms" else 1
+        seconds = pc.abs(pc.divide(values.cast(pa.int64()), a_second))
         wild = as_mask(pc.greater(seconds, 2**38))
         codes = coded(wild, OUT_OF_RANGE, codes)
         micros = only_where(~wild, values).cast(INSTANT if aware else LOCAL)
@@ -317,7 +322,7 @@ def _instants(values: pa.Array, zone: str) -> Converted:
         return in_range(micros, codes)
     days = np.ones(len(values), np.bool_) if pa.types.is_date(found) else None
     instants, why = localize(micros, zone, days)
-    return in_range(instants, why if codes is None else codes)
+    return in_range(instants, merged(codes, why))
 
 
 def _show_batch(batch: pa.RecordBatch, at: pa.Array) -> tuple[dict[str, pa.Array], pa.Array]:

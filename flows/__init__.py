@@ -1,0 +1,1 @@
+"""In what order: one flow a file, one file a verb."""

@@ -66,17 +66,25 @@ def launch(
         result, status = mistake, USAGE
     except DayloopError as refusal:
         result, status = refusal, REFUSED
-    from flows import show
-
     if isinstance(result, Exception):
         print(f"dayloop: {result}", file=sys.stderr)
         if as_json:
             print(json.dumps({"error": type(result).__name__, "message": str(result)}))
-    elif as_json:
-        print(show.as_json(result))
-    elif result is not None:
-        show.as_text(result)
+    else:
+        _show(result, as_json)
     sys.exit(status)
+
+
+def _show(result: Any, as_json: bool) -> None:
+    from flows import show
+
+    if as_json:
+        print(show.as_json(result))
+        return
+    if "prefect" in sys.modules:  # else it cannot be a flow's result
+        import flows.show_runs  # noqa: F401  registers their forms
+    if result is not None:
+        show.as_text(result)
 
 
 def _run(words: tuple[str, ...]) -> Any:
@@ -106,6 +114,7 @@ def _quiet_prefect() -> None:
     for name, value in {
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "dayloop",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",

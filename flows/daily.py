@@ -56,9 +56,7 @@ class Day:
     changed: bool
 
 
-@flow(
-    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
-)
+@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
 def daily(day: date | None = None) -> Day:
     """Loads a day of every dataset, then scores, watches and, when due, retrains every model.
 
@@ -99,8 +97,12 @@ def _model_day(model: str, morning: date, problems: list[DayloopError]) -> Model
         if trained is None:
             last = training.last_as_of(model)
             retraining = policy.decide(catalog.model(model), last, morning, watched.drifted)
-            log.info("%s: retrain %s: %s", model, "due" if retraining.due else "not due",
-                     retraining.reason)
+            log.info(
+                "%s: retrain %s: %s",
+                model,
+                "due" if retraining.due else "not due",
+                retraining.reason,
+            )
             trained = train(model, morning) if retraining.due else None
     except DayloopError as problem:
         problems.append(problem)

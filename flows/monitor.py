@@ -16,9 +16,7 @@ from tasks import alerting, models
 log = logging.getLogger("dayloop")
 
 
-@flow(
-    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
-)
+@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
 def monitor(model: ModelName, day: date | None = None) -> Watched:
     """Measures drift of a day's predictions, and the metric of those that have matured.
 
@@ -35,11 +33,13 @@ def watch(model: str, day: date) -> Watched:
     """Measures, says so, and tells about drift and decay."""
     watched = models.monitor(model, day)
     found = ", ".join(watched.drifted) or "nothing"
-    log.info("%s %s: %s of %s drifted: %s", model, day, len(watched.drifted), len(watched.drift),
-             found)
+    log.info(
+        "%s %s: %s of %s drifted: %s", model, day, len(watched.drifted), len(watched.drift), found
+    )
     for each in watched.realised:
-        log.info("%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate,
-                 each.verdict)
+        log.info(
+            "%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate, each.verdict
+        )
     if told := alerting.drifted(watched):
         alerting.tell(told)
     return watched

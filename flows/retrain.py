@@ -18,9 +18,7 @@ from tasks.models import Trained
 log = logging.getLogger("dayloop")
 
 
-@flow(
-    flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure]
-)
+@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
 def retrain(model: ModelName, as_of: date | None = None) -> Trained:
     """Trains a model on rows before a day and lets the gate decide.
 
@@ -36,8 +34,9 @@ def retrain(model: ModelName, as_of: date | None = None) -> Trained:
 def train(model: str, as_of: date) -> Trained:
     """Fits all candidates at once, decides, and tells."""
     planned = models.plan(model, as_of)
-    log.info("%s as of %s: features at %s and %s", model, as_of, planned.train_day,
-             planned.holdout_day)
+    log.info(
+        "%s as of %s: features at %s and %s", model, as_of, planned.train_day, planned.holdout_day
+    )
     names = [candidate.name for candidate in catalog.model(model).candidates]
     futures = [models.fit.submit(model, name, planned) for name in names]
     fitted = [future.result() for future in futures]

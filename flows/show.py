@@ -1,21 +1,23 @@
 """How results look: plain tables for people, one JSON document for programs."""
 
 import json
+import os
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from core.intervals import Interval
 from core.loading import Loaded
-from core.monitoring import Watched
 from core.overview import Overview
-from core.scoring import Scored
 
-console = Console(highlight=False, soft_wrap=False)
+WIDTH_WITHOUT_TERMINAL = 120
 
 
 def as_json(result: Any) -> str:
@@ -30,5 +32,95 @@ def _text(value: Any) -> str:
 
 @singledispatch
 def as_text(result: Any) -> None:
-    """Prints a result for people."""
-    console.print(as_json(result))
+    """Prints a result for people; what has no form of its own as JSON."""
+    print(as_json(result))
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Prints a table; columns whose name ends in `#` hold numbers."""
+    columns = tuple(columns)
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.show_header = any(columns)
+    for column in columns:
+        right = column.endswith("#")
+        shown.add_column(column.rstrip("#"), justify="right" if right else "left")
+    for row in rows:
+        shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console().print(shown)
+
+
+def commands(pairs: Iterable[tuple[str, str]]) -> None:
+    """Prints the next commands to try, each with what it is for."""
+    grid = Table.grid(padding=(0, 2))
+    for command, purpose in pairs:
+        command = command.replace("python ", f"{_python()} ", 1)
+        grid.add_row(f"  {command}", f"[dim]{purpose}[/dim]")
+    console().print("Next", grid, sep="\n")
+
+
+def _python() -> str:
+    # `python` is the right one only where the environment is active.
+    here, python = Path.cwd(), Path(sys.executable)
+    if os.environ.get("VIRTUAL_ENV") or not python.is_relative_to(here):
+        return "python"
+    return str(python.relative_to(here))
+
+
+def console() -> Console:
+    """Standard output; as wide as the terminal, or wide enough for a log."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+@as_text.register
+def _(seen: Overview) -> None:
+    table(
+        "Datasets",
+        ("dataset", "rows#", "first day", "last day", "trust"),
+        (
+            (each.name, each.rows, each.first_day or "", each.last_day or "", _trust(each))
+            for each in seen.datasets
+        ),
+    )
+    table(
+        "Models",
+        ("model", "versions#", "champion", "metric", "last scored"),
+        (
+            (each.name, each.versions, _champion(each), _metric(each), each.last_scored or "")
+            for each in seen.models
+        ),
+    )
+    waiting = seen.alerts_waiting
+    print(f"{waiting} alert{'' if waiting == 1 else 's'} waiting in the outbox")
+
+
+def _trust(each: Any) -> str:
+    return "every day trusted" if each.trusted else f"not trusted: {each.reason}"
+
+
+def _champion(each: Any) -> str:
+    if each.problem and not each.champion:
+        return str(each.problem)
+    return f"version {each.champion}, {each.problem or each.candidate}"
+
+
+def _metric(each: Any) -> str:
+    if each.value is None:
+        return ""
+    return f"{each.metric} {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
+
+
+@as_text.register
+def _(done: Loaded) -> None:
+    print(loaded(done))
+
+
+def loaded(done: Loaded) -> str:
+    """A load in one line."""
+    days = done.days_loaded + done.days_empty
+    refused = f", {len(done.refused)} days refused" if done.refused else ""
+    known = "" if done.changed else ", as before"
+    return (
+        f"{done.rows_good:,} rows in {days:,} day{'' if days == 1 else 's'}, "
+        f"{done.rows_bad:,} in quarantine{refused}{known}"
+    )

@@ -1,0 +1,1 @@
+"""With what patience: thin Prefect tasks around core."""

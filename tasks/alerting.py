@@ -6,12 +6,13 @@ from typing import Any
 
 from prefect import runtime, task
 from prefect.blocks.system import Secret
+from prefect.exceptions import MissingResult
 from prefect.utilities.urls import url_for
 
 import catalog
 from core import outbox, receivers
 from core.alerts import Alert
-from core.errors import DataRefused, Incomplete
+from core.errors import DataRefused, DayloopError, Incomplete
 from core.loading import Loaded
 from core.monitoring import Watched
 from core.receivers import Receiver
@@ -59,10 +60,10 @@ def _receivers() -> tuple[Receiver, ...]:
 
 def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """State hook: tells that a flow failed or crashed, unless its reasons are told already."""
-    reason = getattr(state.data, "exception", state.data)
+    reason = _reason(state)
     if isinstance(reason, DataRefused) or (isinstance(reason, Incomplete) and reason.told):
         return
-    text = str(reason) if isinstance(reason, Exception) else state.message or ""
+    text = str(reason) if isinstance(reason, DayloopError) else state.message or ""
     alert = Alert(
         kind="failed_flow",
         subject=flow_run.name,
@@ -75,6 +76,13 @@ def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     )
     tell.fn([alert])
     _deliver()
+
+
+def _reason(state: Any) -> Any:
+    try:
+        return state.result(raise_on_failure=False)
+    except MissingResult:  # a crash leaves none
+        return None
 
 
 def refused(loaded: Loaded) -> list[Alert]:

@@ -45,9 +45,7 @@ def retire(model: str, version: int, by: str, reason: str) -> Ruling:
     return _ruled(model, "retired", version, by, reason, changed)
 
 
-def _ruled(
-    model: str, decision: str, version: int, by: str, reason: str, changed: bool
-) -> Ruling:
+def _ruled(model: str, decision: str, version: int, by: str, reason: str, changed: bool) -> Ruling:
     champion = registry.champion(model)
     serving = champion.number if champion else 0
     if changed:
@@ -58,7 +56,9 @@ def _ruled(
             text=f"champion now: {serving or 'none'}",
             severity="info" if serving else "page",
             owner=catalog.model(model).owner,
-            todo=f"python -m flows score {model}" if serving else f"python -m flows retrain {model}",
+            todo=f"python -m flows score {model}"
+            if serving
+            else f"python -m flows retrain {model}",
             key=str(len(registry.history(model))),
         )
         alerting.tell.fn([alert])

@@ -102,5 +102,3 @@ def score(model: str, day: date, keep: bool = False) -> Scored:
 def monitor(model: str, day: date) -> Watched:
     """Measures drift, and the realised metric where labels have matured."""
     return watching.monitor(catalog.model(model), inputs(model), day)
-
-

@@ -15,9 +15,7 @@ LAKE_SECONDS = [0.5, 2.0, 10.0]
 
 def transient(task: Any, task_run: Any, state: Any) -> bool:
     """Whether a failure may go away by itself (Prefect takes plain functions only)."""
-    return isinstance(state.data, TransientError) or isinstance(
-        getattr(state.data, "exception", None), TransientError
-    )
+    return isinstance(state.data, TransientError)
 
 
 def source_seconds() -> list[float]:

@@ -30,4 +30,5 @@ def main(run: str, base: float, ledger: Path, alerts: int) -> None:
 
 
 if __name__ == "__main__":
+    print("begin", flush=True)
     main(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,7 +22,8 @@ class Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.server.seen.append(self)  # type: ignore[attr-defined]
+        # A copy: this very object serves the next request on the connection too.
+        self.server.seen.append(copy(self))  # type: ignore[attr-defined]
         self.server.behave(self)  # type: ignore[attr-defined]
 
     do_GET = do_POST

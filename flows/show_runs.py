@@ -1,0 +1,143 @@
+"""How the results of flows look that touch models, Prefect's side of `show`."""
+
+from collections.abc import Sequence
+
+from core.intervals import DAY
+from core.monitoring import Watched
+from core.scoring import Scored
+from flows.daily import Day, ModelDay
+from flows.demo import Demo
+from flows.show import as_text, commands, loaded, table
+from tasks.governance import Ruling
+from tasks.models import Trained
+
+
+@as_text.register
+def _(done: Trained) -> None:
+    table(
+        f"{done.model} as of {done.as_of}",
+        ("candidate", "metric on the holdout", "seconds#", ""),
+        (
+            (
+                each.candidate,
+                each.metric,
+                f"{each.seconds:.1f}",
+                "known, not fitted again" if each.reused else "fitted",
+            )
+            for each in done.candidates
+        ),
+    )
+    print(trained(done))
+
+
+def trained(done: Trained) -> str:
+    """A retraining in one line."""
+    if done.verdict == "unchanged":
+        return f"version {done.version}, as before: the same data, code and parameters"
+    what = "promoted" if done.promoted else f"not promoted ({done.verdict})"
+    return f"version {done.version} {what}: {done.reason}"
+
+
+@as_text.register
+def _(done: Scored) -> None:
+    known = "" if done.changed else ", as before"
+    print(
+        f"{done.rows:,} predictions of {done.model} version {done.version} for {done.day}, "
+        f"mean {done.mean_score:.3f}{known}"
+    )
+
+
+@as_text.register
+def _(seen: Watched) -> None:
+    table(
+        f"{seen.model} version {seen.version}, {seen.day}",
+        ("feature", "PSI#", "KS#", "p#", "rows#", "reference#", "verdict"),
+        (
+            (
+                each.feature,
+                f"{each.psi:.3f}",
+                f"{each.ks:.3f}",
+                f"{each.ks_p_value:.1g}",
+                each.rows,
+                each.reference_rows,
+                each.verdict,
+            )
+            for each in seen.drift
+        ),
+    )
+    for each in seen.realised:
+        print(
+            f"{each.day}: {each.metric} {each.estimate}, promised {each.promised}: {each.verdict}"
+        )
+    if not seen.realised:
+        print("no predictions have newly matured")
+
+
+@as_text.register
+def _(ruled: Ruling) -> None:
+    known = "" if ruled.changed else " (it was so before)"
+    serving = f"version {ruled.champion}" if ruled.champion else "none"
+    print(f"{ruled.model}: {ruled.decision} {ruled.version}{known}; champion now: {serving}")
+
+
+@as_text.register
+def _(done: Day) -> None:
+    _days([done])
+
+
+def _days(done: Sequence[Day]) -> None:
+    table(
+        "Loaded",
+        ("day", "dataset", "rows"),
+        ((str(day.day), each.dataset, loaded(each)) for day in done for each in day.loaded),
+    )
+    table(
+        "Scored and watched the morning after",
+        ("day", "model", "predictions", "drifted", "retrain"),
+        (
+            (str(day.day + DAY), each.model, *_model_cells(each))
+            for day in done
+            for each in day.models
+        ),
+    )
+    for day in done:
+        for each in day.models:
+            if each.trained:
+                print(f"{each.model}: {trained(each.trained)}")
+
+
+def _model_cells(each: ModelDay) -> tuple[str, str, str]:
+    scored, moved, due = "", "", ""
+    if each.scored:
+        scored = f"{each.scored.rows:,}, mean {each.scored.mean_score:.3f}"
+    if each.watched:
+        moved = ", ".join(each.watched.drifted) or "nothing"
+    if each.retraining:
+        due = ("due: " if each.retraining.due else "not due: ") + each.retraining.reason
+    return scored, moved, due
+
+
+@as_text.register
+def _(done: Demo) -> None:
+    rows = [
+        ("backfill sales", str(done.history.interval), loaded(done.history)),
+        ("retrain churn", f"as of {done.trained.as_of}", trained(done.trained)),
+    ]
+    table("What happened", ("", "", ""), rows)
+    _days(done.days)
+    as_text(done.now)
+    for title in done.alerts:
+        print(f"  {title}")
+    if not done.changed:
+        print("Nothing has changed: an earlier run had done all of it.")
+    print(f"\nThat took {done.seconds:.0f} seconds.", end=" ")
+    commands(
+        (
+            ("python -m flows", "what there is"),
+            ("python -m flows daily --day 1998-04-05", "the next day of the loop"),
+            ("python -m flows monitor churn --day 1998-04-02", "what has drifted, in numbers"),
+            ("python -m flows retrain churn --as-of 1998-04-05", "a challenger for the champion"),
+            ("DAYLOOP_WEBHOOKS=https://... python -m flows deliver", "send the alerts that wait"),
+            ("less catalog/datasets/sales.py", "what a dataset of your own looks like"),
+        )
+    )
