@@ -52,10 +52,9 @@ def model(name: str) -> Model:
     """
     found = _load("models", "model", name)
     assert isinstance(found, Model)
+    known = {each: dataset(each) for each in found.inputs if each in dataset_names()}
     try:
-        for unknown in set(found.inputs) - set(dataset_names()):
-            raise DeclarationError(f"inputs: no dataset '{unknown}'")
-        found.check_inputs({name: dataset(name) for name in found.inputs})
+        found.check_inputs(known)
     except DeclarationError as error:
         raise DeclarationError(f"catalog/models/{name}.py: {error}") from error
     return found
@@ -77,8 +76,16 @@ def _load(folder: str, kind: str, name: str) -> Dataset | Model:
         found = getattr(import_module(f"catalog.{folder}.{name}"), kind, None)
     except DeclarationError as error:
         raise DeclarationError(f"{file}: {error}") from error
+    except Exception as error:  # whatever its code raises: a missing field, a slip of the pen
+        raise DeclarationError(f"{file}: {type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(found, Dataset if kind == "dataset" else Model):
         raise DeclarationError(f"{file}: must declare `{kind} = {kind.capitalize()}(...)`")
     if found.name != name:
         raise DeclarationError(f"{file}: name: '{found.name}' is not the file's name '{name}'")
     return found
+
+
+def _first_line(error: Exception) -> str:
+    place = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return place + (text.strip().splitlines() or ["no reason given"])[0]

@@ -5,8 +5,9 @@ when the catalog is loaded and not at 3 a.m. in the middle of a load.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from inspect import signature
 from re import fullmatch, search
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = r"[a-z][a-z0-9_]{0,62}"
 RESERVED = {"ledger", "profiles", "runs", "registry", "performance", "drift", "outbox"}
+MAX_HORIZON_DAYS = 3650
 METRICS = ("roc_auc", "average_precision", "brier")
 
 
@@ -28,6 +30,17 @@ def require(condition: bool, field_name: str, problem: str) -> None:
     """Raises DeclarationError naming the field unless the condition holds."""
     if not condition:
         raise DeclarationError(f"{field_name}: {problem}")
+
+
+def _require_types(declared: Any, prefix: str = "") -> None:
+    """Each field of a plain type holds one: "0.05" is text, and `True` is no number of days."""
+    for each in fields(declared):
+        value = getattr(declared, each.name)
+        if not isinstance(each.type, type) or (each.type is float and type(value) is int):
+            continue
+        right = isinstance(value, each.type) and not (each.type is int and value is True)
+        kind = each.type.__name__
+        require(right, prefix + each.name, f"must be of type {kind}, not {value!r:.60}")
 
 
 def _is_known(look_up: Callable[[str], Any], name: str) -> bool:
@@ -71,6 +84,7 @@ class File:
     max_bytes: int = 16 << 30
 
     def __post_init__(self) -> None:
+        _require_types(self, "source.")
         require(bool(self.path), "source.path", "must not be empty")
         require(
             bool(search(r"\.((csv|tsv|txt|jsonl)(\.gz|\.zst)?|parquet)\Z", self.path)),
@@ -136,6 +150,7 @@ class Dataset:
     description: str = ""
 
     def __post_init__(self) -> None:
+        _require_types(self)
         _require_name(self.name)
         require(
             self.name not in RESERVED and not self.name.endswith(("_quarantine", "_predictions")),
@@ -149,7 +164,13 @@ class Dataset:
             f"must be at least 0 and below 1, not {self.max_bad_share}",
         )
         require(self.min_rows >= 0, "min_rows", f"must not be negative, not {self.min_rows}")
+        require(
+            hasattr(self.schema, "to_schema") or hasattr(self.schema, "columns"),
+            "schema",
+            "must be a pandera DataFrameModel or DataFrameSchema",
+        )
         require(bool(self.columns), "schema", "declares no columns")
+        require("_month" not in self.columns, "schema", "column '_month' is the loop's own")
         for column, kind in self.columns.items():
             require(
                 kind in ("string", "int", "float", "bool", "datetime"),
@@ -169,7 +190,10 @@ class Dataset:
     @cached_property
     def checks(self) -> "DataFrameSchema":
         """The schema as pandera's DataFrameSchema."""
-        return self.schema.to_schema() if hasattr(self.schema, "to_schema") else self.schema
+        found: DataFrameSchema = (
+            self.schema.to_schema() if hasattr(self.schema, "to_schema") else self.schema
+        )
+        return found
 
     @cached_property
     def columns(self) -> dict[str, str]:
@@ -199,7 +223,9 @@ class Candidate:
     estimator: Callable[[int], Any]
 
     def __post_init__(self) -> None:
+        _require_types(self, "candidates.")
         require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name '{self.name}'")
+        require(callable(self.estimator), "candidates", f"{self.name}: must be a function")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +248,7 @@ class Gate:
     mode: Literal["enabled", "manual", "dry_run"] = "enabled"
 
     def __post_init__(self) -> None:
+        _require_types(self, "gate.")
         require(0 <= self.floor <= 1, "gate.floor", f"must be within 0 and 1, not {self.floor}")
         require(0 <= self.margin < 1, "gate.margin", f"must be within 0 and 1, not {self.margin}")
         require(
@@ -256,6 +283,7 @@ class Retrain:
     cooldown_days: int = 7
 
     def __post_init__(self) -> None:
+        _require_types(self, "retrain.")
         for name in ("every_days", "on_drifted", "cooldown_days"):
             value = getattr(self, name)
             require(value >= 1, f"retrain.{name}", f"must be 1 or more, not {value}")
@@ -278,6 +306,7 @@ class Drift:
     min_rows: int = 100
 
     def __post_init__(self) -> None:
+        _require_types(self, "drift.")
         require(self.psi > 0, "drift.psi", f"must be above 0, not {self.psi}")
         require(0 < self.alpha < 1, "drift.alpha", f"must be within 0 and 1, not {self.alpha}")
         require(self.min_rows >= 10, "drift.min_rows", f"must be 10 or more, not {self.min_rows}")
@@ -323,10 +352,13 @@ class Model:
     description: str = ""
 
     def __post_init__(self) -> None:
+        _require_types(self)
         _require_name(self.name)
         require(bool(self.owner), "owner", "must name who is told about this model")
         require(
-            self.horizon_days >= 1, "horizon_days", f"must be 1 or more, not {self.horizon_days}"
+            1 <= self.horizon_days <= MAX_HORIZON_DAYS,
+            "horizon_days",
+            f"must be within 1 and {MAX_HORIZON_DAYS}, not {self.horizon_days}",
         )
         require(
             self.metric in METRICS, "metric", f"'{self.metric}' is none of {', '.join(METRICS)}"
@@ -334,16 +366,39 @@ class Model:
         require(bool(self.inputs), "inputs", "must name at least one dataset")
         for dataset, columns in self.inputs.items():
             require(
+                isinstance(columns, (tuple, list)),
+                "inputs",
+                f"the columns of '{dataset}' must be a tuple of names, not {columns!r}",
+            )
+            require(
                 self.entity in columns,
                 "inputs",
                 f"the columns of '{dataset}' must hold the entity '{self.entity}'",
             )
+        self._check_functions()
+        require(
+            isinstance(self.candidates, tuple)
+            and all(isinstance(each, Candidate) for each in self.candidates),
+            "candidates",
+            "must be a tuple of Candidates; one alone needs a comma after it",
+        )
         names = [candidate.name for candidate in self.candidates]
         require(bool(names), "candidates", "must hold at least one")
         require(len(set(names)) == len(names), "candidates", "must have different names")
 
+    def _check_functions(self) -> None:
+        for name, first in (("features", "as_of"), ("label", "entities")):
+            function = getattr(self, name)
+            require(callable(function), name, "must be a function")
+            try:
+                signature(function).bind(None, **dict.fromkeys(self.inputs))
+            except TypeError:
+                wanted = ", ".join([first, *self.inputs])
+                require(False, name, f"must take ({wanted}): a frame of rows for each input")
+
     def check_inputs(self, datasets: Mapping[str, Dataset]) -> None:
         """Raises DeclarationError where an input is not what the datasets declare."""
+        kinds = {}
         for name, columns in self.inputs.items():
             require(name in datasets, "inputs", f"no dataset '{name}'")
             for column in columns:
@@ -352,3 +407,9 @@ class Model:
                     "inputs",
                     f"dataset '{name}' has no column '{column}'",
                 )
+            kinds[name] = datasets[name].columns[self.entity]
+        require(
+            set(kinds.values()) <= {"string"} or set(kinds.values()) <= {"int"},
+            "entity",
+            f"'{self.entity}' must be str or int, the same in each input, not {kinds}",
+        )

@@ -126,7 +126,7 @@ def outside_loop(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)  # a cancelled run must not wait for it
     thread.start()
     thread.join()
     if errors:

@@ -82,7 +82,7 @@ class Message:
     Attributes:
         id: the first alert's id, the same at every try.
         alerts: one or more of the same fingerprint.
-        since: when the first was recorded, UTC.
+        since: when the thing began: its first alert since it was last over, UTC.
     """
 
     id: str

@@ -1,5 +1,6 @@
 """Every service that we do not speak ourselves, through apprise (imported only where used)."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -36,16 +37,22 @@ def host_of(address: str) -> str | None:
 
 
 async def send(address: str, message: Message, text: str) -> Answer:
-    """Sends through apprise; it says no more than whether that worked."""
+    """Sends through apprise; it says no more than whether that worked.
+
+    Its host is checked before, but apprise looks it up again itself.
+    """
     try:
         made, host = _instance(address), host_of(address)
-        if host:
-            await resolve(host, made.port or 0)
-        else:
-            is_listed(address.partition("://")[0])
         title = shorten(message.headline, made.title_maxlen or 250)
         body = shorten(text, made.body_maxlen)
-        sent = await aside(lambda: made.notify(body=body, title=title))
+        async with asyncio.timeout(APPRISE_SECONDS):
+            if host:
+                await resolve(host, made.port or 0)
+            else:
+                is_listed(address.partition("://")[0])
+            sent = await aside(lambda: made.notify(body=body, title=title))
+    except TimeoutError:
+        return Answer("retry", f"not sent within {APPRISE_SECONDS:.3g} s")
     except AddressRefused as error:
         return Answer("retry", f"not called: {error}")
     except OSError:

@@ -49,7 +49,7 @@ def of_function(function: Callable[..., Any]) -> str:
 
 def text_of(value: Any) -> str:
     """A value as text that is the same in every process: no addresses, sets in order."""
-    return str(_parts(value, getattr(value, "__module__", None) or "", set()))
+    return str(_parts(value, "", set()))
 
 
 def _parts(value: Any, package: str, seen: set[Any]) -> list[Any]:
@@ -60,7 +60,8 @@ def _parts(value: Any, package: str, seen: set[Any]) -> list[Any]:
         case MethodType():
             return [*_parts(value.__self__, package, seen), *_parts(value.__func__, package, seen)]
         case functools.partial():
-            return [_parts(part, package, seen) for part in (value.func, value.args, value.keywords)]
+            parts = (value.func, value.args, value.keywords)
+            return [_parts(part, package, seen) for part in parts]
         case str() | bytes() | int() | float() | None:
             return [repr(value)]
         case tuple() | list():
@@ -77,13 +78,13 @@ def _parts(value: Any, package: str, seen: set[Any]) -> list[Any]:
 
 
 def _of_function(function: FunctionType, package: str, seen: set[Any]) -> list[Any]:
-    name = [function.__module__, function.__qualname__]
+    name: list[Any] = [function.__module__, function.__qualname__]
     if function in seen or not _is_ours(function, package):
         return name
     seen.add(function)
     known = [function.__defaults__, function.__kwdefaults__]
     known += [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    parts = [_parts(value, package, seen) for value in known]
+    parts: list[Any] = [_parts(value, package, seen) for value in known]
     parts += _of_code(function.__code__)
     names = _names(function.__code__)
     for name_, value in _globals(function, names, package):
@@ -101,7 +102,11 @@ def _of_class(kind: type, package: str, seen: set[Any]) -> list[Any]:
 
 
 def _of_object(value: Any, package: str, seen: set[Any]) -> list[Any]:
-    """By its attributes where the class is ours or says nothing else, else by its repr."""
+    """By its repr, or by its attributes where the class is ours or its repr says little."""
+    if hasattr(value, "__array__"):  # whose repr leaves most of it out
+        import joblib
+
+        return [str(joblib.hash(value))]
     text = repr(value)
     if not _is_ours(type(value), package) and not _ADDRESS.search(text):
         return [text]
@@ -123,9 +128,7 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
-def _globals(
-    function: FunctionType, names: set[str], package: str
-) -> Iterator[tuple[str, Any]]:
+def _globals(function: FunctionType, names: set[str], package: str) -> Iterator[tuple[str, Any]]:
     """The module's names that the code uses, and those of our other modules it reaches into."""
     for name in sorted(names):
         if name in function.__globals__:
@@ -148,9 +151,11 @@ def _our_modules(function: FunctionType, names: set[str], package: str) -> Itera
 def _of_code(code: CodeType) -> list[Any]:
     parts: list[Any] = [code.co_code.hex(), code.co_names, code.co_varnames]
     # Only what an instruction loads: a docstring is a constant, too.
-    used = sorted({each.arg for each in dis.get_instructions(code) if each.opcode in dis.hasconst})
+    loads = (each for each in dis.get_instructions(code) if each.opcode in dis.hasconst)
+    used = sorted({each.arg for each in loads if each.arg is not None})
     for constant in (code.co_consts[position] for position in used):
-        parts += _of_code(constant) if isinstance(constant, CodeType) else _parts(constant, "", set())
+        inner = isinstance(constant, CodeType)
+        parts += _of_code(constant) if inner else _parts(constant, "", set())
     return parts
 
 

@@ -4,15 +4,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 Hashes = npt.NDArray[np.uint64]
 NULL = np.uint64(0x9E3779B97F4A7C15)
+START = np.uint64(0xD1B54A32D192ED03)  # from zero a row of zeros would hash to zero: never counted
 
 
 def row_hashes(rows: pa.Table) -> Hashes:
     """One 64-bit hash a row over all columns; equal rows hash alike on every machine."""
-    total = np.zeros(rows.num_rows, dtype=np.uint64)
+    total = np.full(rows.num_rows, START)
     for column in rows.columns:
         total = _mix(total * np.uint64(31) + _mix(_column(column)))
     return total
@@ -35,21 +35,24 @@ def sum_by_day(hashes: Hashes, days: pa.ChunkedArray) -> dict[int, int]:
 
 def _column(column: pa.ChunkedArray) -> Hashes:
     values = column.combine_chunks()
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
     if pa.types.is_string(values.type):
         encoded = values.dictionary_encode()
         words = np.array(encoded.dictionary.to_pylist(), dtype=object)
         of_word = pd.util.hash_array(words, categorize=False) if len(words) else np.zeros(1, "u8")
         hashes = of_word[encoded.indices.fill_null(0).to_numpy()]
     elif pa.types.is_floating(values.type):
-        number = pc.add(values.fill_null(0.0), 0.0)  # -0.0 equals 0.0
-        hashes = number.to_numpy(zero_copy_only=False).view(np.uint64)
+        number = values.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+        number = np.where(np.isnan(number), np.nan, number + 0.0)  # -0.0 equals 0.0, one NaN
+        hashes = number.view(np.uint64)
     else:
         whole = values.cast(pa.int32()) if pa.types.is_date32(values.type) else values
         number = whole.cast(pa.int64()).fill_null(0)
         hashes = number.to_numpy(zero_copy_only=False).view(np.uint64)
     if values.null_count:
         hashes = np.where(values.is_null().to_numpy(zero_copy_only=False), NULL, hashes)
-    return hashes.astype(np.uint64)
+    return np.asarray(hashes, dtype=np.uint64)
 
 
 def _mix(value: Hashes) -> Hashes:

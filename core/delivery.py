@@ -28,6 +28,7 @@ PACE = {"slack": 1.0, "teams": 0.25, "discord": 2.0, "pagerduty": 0.5, "apprise"
 AT_ONCE = 16
 FIRST_RETRY_SECONDS = 15.0
 LAST_RETRY_SECONDS = 3600.0
+TURN_SECONDS = 5.0
 GATHER_SECONDS = 0.2  # between commits: what a kill may have sent again
 GIVE_UP_AFTER = 10  # failures in a row: it is down, and the rest waits for the next round
 
@@ -41,17 +42,14 @@ class Tally:
         waiting: alerts that it has yet to get.
         dead: alerts that it will not get unless `redeliver` is called.
         detail: how the last try that failed ended.
+        mourned: whether an alert about its dead ones was queued for the others.
     """
 
     delivered: int = 0
     waiting: int = 0
     dead: int = 0
     detail: str = ""
-
-    def then(self, later: "Tally") -> "Tally":
-        """This round and a later one together."""
-        delivered, dead = self.delivered + later.delivered, self.dead + later.dead
-        return Tally(delivered, later.waiting, dead, later.detail or self.detail)
+    mourned: bool = False
 
 
 def run(receivers: Sequence[Receiver], clock: Clock, until: float) -> dict[str, Tally]:
@@ -73,12 +71,12 @@ def try_out(
     """Sends alerts past the outbox; each receiver's answer to each."""
 
     async def one(receiver: Receiver) -> list[tuple[str, Alert, Answer]]:
-        answers = []
+        answers: list[tuple[str, Alert, Answer]] = []
         async with _line(receiver) as line:
             for alert in filter(receiver.wants, alerts):
+                await asyncio.sleep(PACE.get(receiver.kind, 0.0) if answers else 0)
                 message = Message(id=alert.id, alerts=(alert,), since=now)
                 answers.append((receiver.name, alert, await send(receiver, line, message, now)))
-                await asyncio.sleep(PACE.get(receiver.kind, 0.0))
         return answers
 
     async def all_of_them() -> list[tuple[str, Alert, Answer]]:
@@ -123,10 +121,11 @@ async def _line(receiver: Receiver) -> AsyncIterator[Line | None]:
 
 
 @asynccontextmanager
-async def _turn(name: str, until: float) -> AsyncIterator[bool]:
+async def _turn(name: str) -> AsyncIterator[bool]:
     """Waits until no other process of this machine serves the receiver; False if in vain.
 
-    In an object store there is no such lock: two at once may tell a thing twice.
+    One that goes on serving it looks for what came in before it ends, so there is no need
+    to wait for long. In an object store there is no such lock: two at once may tell a thing twice.
     """
     if not home.is_local():
         yield True
@@ -134,6 +133,7 @@ async def _turn(name: str, until: float) -> AsyncIterator[bool]:
     folder = Path(home.address()) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"outbox-{sha256(name.encode()).hexdigest()[:16]}").open("w") as file:
+        until = time.monotonic() + TURN_SECONDS
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a kill lets go of it
@@ -188,22 +188,26 @@ class _Service:
 
     async def run(self) -> Tally:
         """Sends until nothing is due, the receiver is down, or the time is over."""
-        async with _turn(self._receiver.name, self._until) as ours, _line(self._receiver) as line:
+        async with _turn(self._receiver.name) as ours, _line(self._receiver) as line:
             while True:
                 owed = await asyncio.to_thread(plan, self._receiver, self._clock())
-                if owed.disabled:
-                    return Tally(dead=owed.open, detail="disabled: it answered 410")
                 if not ours:
                     return Tally(waiting=owed.open, detail="another process is serving it")
                 self._record(owed.settled)
+                if owed.disabled:
+                    await self._journal.flush()
+                    dead = self._counts["dead"] + owed.open
+                    return Tally(dead=dead, detail="disabled: it answered 410")
                 before = self._counts["sent"]
                 await self._send_all(line, owed.due)
                 await self._journal.flush()
                 left = owed.open - (self._counts["sent"] - before)
                 if not owed.due or self._is_over():
-                    return Tally(
-                        self._counts["delivered"], left, self._counts["dead"], self._detail
-                    )
+                    return self._tally(left)
+
+    def _tally(self, left: int) -> Tally:
+        delivered, dead = self._counts["delivered"], self._counts["dead"]
+        return Tally(delivered, left, dead, self._detail, self._mourned)
 
     def _is_over(self) -> bool:
         return self._halted or time.monotonic() >= self._until
@@ -260,6 +264,8 @@ class _Service:
         self._record([Event(self._clock(), "", "", "paused", self._receiver.name, due=until)])
 
     def _record(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
         self._counts.update(event.event for event in events)
         dead = [event for event in events if event.event == "dead"]
         if dead and not self._mourned:

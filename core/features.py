@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from core.errors import NotTrained
 from core.intervals import Interval, at_midnight
 
 BUCKET_ROWS = 2_000_000
+RESERVED = {"_label", "score"}
 Datasets = Mapping[str, Dataset]
 Versions = Mapping[str, int]
 
@@ -58,12 +60,19 @@ def snapshot(
     for before, after in zip(past, future, strict=True) if with_labels else ((b, {}) for b in past):
         if not any(len(rows) for rows in before.values()):
             continue
-        frame = _checked(model, model.features(moment, **before))
+        entities = {entity for rows in before.values() for entity in rows[model.entity]}
+        frame = _checked(model, model.features(moment, **before), entities)
+        if not len(frame):
+            continue
         frames.append(frame)
         if with_labels:
             labels.append(_checked_labels(model, frame.index, model.label(frame.index, **after)))
     if not frames:
-        raise NotTrained(f"{model.name}: there are no rows before {as_of}; backfill first")
+        raise NotTrained(
+            f"{model.name}: no {model.entity} has features before {as_of}; backfill first"
+        )
+    if any(list(frame.columns) != list(frames[0].columns) for frame in frames):
+        raise _wrong(model, "features", "returned other columns for other entities")
     features = pd.concat(frames).sort_index()
     return Snapshot(features, pd.concat(labels).loc[features.index] if labels else None)
 
@@ -75,37 +84,56 @@ def labels_of(
     kind = next(iter(datasets.values())).columns[model.entity]
     entities = pd.Index(names.astype("int64") if kind == "int" else names, name=model.entity)
     end = as_of + timedelta(days=model.horizon_days)
-    rows = {
-        name: _read(model, datasets[name], versions[name], as_of, end).to_table()
-        for name in model.inputs
-    }
-    sorted_rows = {name: _sorted(table).to_pandas() for name, table in rows.items()}
-    return _checked_labels(model, entities, model.label(entities, **sorted_rows))
+    count = _bucket_count(versions)
+    bucket = _bucket_of(pa.table({"": pa.array(entities)}), count)
+    labels = []
+    for number, rows in enumerate(_buckets(model, datasets, versions, as_of, end)):
+        some = entities[bucket == number]
+        if len(some):
+            labels.append(_checked_labels(model, some, model.label(some, **rows)))
+    return pd.concat(labels).loc[entities]
 
 
-def _checked(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
+def _checked(model: Model, frame: pd.DataFrame, entities: set[Any]) -> pd.DataFrame:
     problem = None
-    if not isinstance(frame, pd.DataFrame) or frame.empty:
+    if not isinstance(frame, pd.DataFrame) or not len(frame.columns):
         problem = "must return a DataFrame with a row an entity"
     elif frame.index.name != model.entity or not frame.index.is_unique:
         problem = f"must be indexed by {model.entity}, each once"
-    elif not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
+    elif not entities.issuperset(frame.index):
+        problem = f"returned a {model.entity} that it was given no rows of"
+    elif not all(isinstance(name, str) for name in frame) or not frame.columns.is_unique:
+        problem = "must name each column by a text of its own"
+    elif taken := {*RESERVED, model.entity} & set(frame.columns):
+        problem = f"'{taken.pop()}' is a name that the loop uses itself; call it something else"
+    elif not len(frame):
+        return frame
+    elif not all(_is_number(kind) for kind in frame.dtypes):
         problem = "must return numbers only"
     elif np.isinf(frame.to_numpy(dtype="float64", na_value=np.nan)).any():
         problem = "returned infinity; check its divisions"
     if problem:
-        raise DeclarationError(f"catalog/models/{model.name}.py: features: {problem}")
+        raise _wrong(model, "features", problem)
     return frame.astype("float64")
+
+
+def _is_number(kind: Any) -> bool:
+    types = pd.api.types
+    return types.is_numeric_dtype(kind) and not types.is_complex_dtype(kind)
 
 
 def _checked_labels(
     model: Model, entities: pd.Index, labels: "pd.Series[bool]"
 ) -> "pd.Series[bool]":
-    if not labels.index.equals(entities) or labels.isna().any():
-        raise DeclarationError(
-            f"catalog/models/{model.name}.py: label: must return True or False for each entity"
-        )
+    if not isinstance(labels, pd.Series) or not labels.index.equals(entities):
+        raise _wrong(model, "label", "must return a Series with the entities it got as its index")
+    if labels.isna().any() or not labels.isin([True, False]).all():
+        raise _wrong(model, "label", "must return True or False for each entity")
     return labels.astype(bool)
+
+
+def _wrong(model: Model, function: str, problem: str) -> DeclarationError:
+    return DeclarationError(f"catalog/models/{model.name}.py: {function}: {problem}")
 
 
 def _buckets(
@@ -118,11 +146,12 @@ def _buckets(
     # By the rows of the whole tables, so that features and labels get the same buckets.
     count = _bucket_count(versions)
     if count == 1:
-        yield {name: _sorted(scan.to_table()).to_pandas() for name, scan in scans.items()}
+        yield {name: _sorted(_whole(name, scan)).to_pandas() for name, scan in scans.items()}
         return
     with tempfile.TemporaryDirectory(prefix="dayloop-") as folder:
         for name, scan in scans.items():
-            _deal(scan, model.entity, count, Path(folder) / name)
+            with lake.in_words(name):
+                _deal(scan, model.entity, count, Path(folder) / name)
         for number in range(count):
             yield {
                 name: _sorted(_dealt(Path(folder) / name, number)).to_pandas() for name in scans
@@ -142,10 +171,17 @@ def _read(model: Model, dataset: Dataset, version: int, start: date, end: date) 
     if table is None:
         raise NotTrained(f"{model.name}: {dataset.name} has never been loaded; backfill first")
     first, past = lake.moments(dataset.day, Interval(max(start, date(1, 1, 2)), end))
+    # A row without an entity is nobody's; and one null would make floats of whole numbers.
+    known = ds.field(model.entity).is_valid()
     return lake.scan(dataset.name, table).scanner(
         columns=list(model.inputs[dataset.name]),
-        filter=first.expression() & past.expression(),
+        filter=first.expression() & past.expression() & known,
     )
+
+
+def _whole(name: str, scan: ds.Scanner) -> pa.Table:
+    with lake.in_words(name):
+        return scan.to_table()
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
@@ -162,9 +198,13 @@ def _deal(scan: ds.Scanner, entity: str, count: int, folder: Path) -> None:
         ]
         for batch in scan.to_batches():
             rows = pa.table(batch)
-            bucket = content.row_hashes(rows.select([entity])) % np.uint64(count)
+            bucket = _bucket_of(rows.select([entity]), count)
             for number in np.unique(bucket):
                 files[number].write_table(rows.filter(pa.array(bucket == number)))
+
+
+def _bucket_of(entities: pa.Table, count: int) -> content.Hashes:
+    return content.row_hashes(entities) % np.uint64(count)
 
 
 def _dealt(folder: Path, number: int) -> pa.Table:

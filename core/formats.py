@@ -142,7 +142,6 @@ def _teams(receiver: Receiver, message: Message, now: datetime, budget: int) -> 
         "type": "AdaptiveCard",
         "version": "1.5",
         "body": blocks,
-        "msteams": {"width": "Full"},
     }
     if link := _link(message.first):
         card["actions"] = [{"type": "Action.OpenUrl", "title": "The run", "url": link}]

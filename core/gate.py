@@ -58,7 +58,8 @@ def judge(model: Model, challenger: Fitted, champion: Version | None, planned: P
         return Decision("promote", f"the first champion, and it reaches the floor of {gate.floor}")
     estimator, manifest = artifacts.load(champion.artifact)
     if problem := _not_comparable(manifest, planned):
-        return Decision("keep", f"cannot be compared with champion {champion.number}: {problem}")
+        verdict, why = problem
+        return Decision(verdict, f"cannot be compared with champion {champion.number}: {why}")
     theirs = training.predict(estimator, rows[manifest["features"]])
     gain = _gain(model, truth, _scores(challenger.artifact, rows), theirs)
     return _weigh(model, gain, champion.number)
@@ -74,13 +75,16 @@ def _weigh(model: Model, gain: Estimate, champion: int) -> Decision:
     return Decision("not enough data to say", f"could be worse, could be better: {shown}", gain)
 
 
-def _not_comparable(manifest: dict[str, Any], planned: Plan) -> str:
+def _not_comparable(manifest: dict[str, Any], planned: Plan) -> tuple[Verdict, str] | None:
     seen_until = date.fromisoformat(manifest["plan"]["holdout_day"])
     if seen_until > planned.holdout_day:
-        return f"it has learnt from labels up to {seen_until}, after this holdout began"
+        why = f"it has learnt from labels up to {seen_until}, after this holdout began"
+        return "keep", f"{why}; train as of a later day"
     if manifest["plan"]["features_code"] != planned.features_code:
-        return "its features were computed by other code; promote by hand if you are sure"
-    return ""
+        # It cannot score today either: a person has to be asked.
+        why = "its features were computed by other code; promote by hand if you are sure"
+        return "not enough data to say", why
+    return None
 
 
 def _reaches_floor(model: Model, metric: Estimate) -> bool:

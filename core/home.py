@@ -1,22 +1,39 @@
 """Where all state lives: the address in `DAYLOOP_HOME`, a folder or an object store."""
 
+import errno
 import os
-from collections.abc import Iterator
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from uuid import uuid4
 
 from pyarrow import fs
 
+from core.errors import DayloopError, UsageError
+
+MISREAD = re.compile(r"[%\[\]]")  # by delta-rs: a URI's escape, and a panic
 PROJECT = Path(__file__).parent.parent
 
 
 def address() -> str:
-    """The value of `DAYLOOP_HOME`; a folder is made absolute."""
+    """The value of `DAYLOOP_HOME`; a folder is made absolute.
+
+    Raises:
+        UsageError: it is a folder that delta-rs would misread.
+    """
     given = os.environ.get("DAYLOOP_HOME", "").rstrip("/") or ".dayloop"
-    return given if "://" in given else str(Path(given).absolute())
+    given = given.removeprefix("file://")
+    if "://" in given:
+        return given
+    folder = str(Path(given).expanduser().absolute())
+    if found := MISREAD.search(folder):
+        raise UsageError(f"DAYLOOP_HOME: {folder} has a {found.group()} in it; use another folder")
+    return folder
 
 
 def is_local() -> bool:
@@ -67,7 +84,8 @@ def listing(path: str) -> tuple[str, ...]:
 def open_read(path: str) -> BinaryIO:
     """Opens the file at this path below home for reading its bytes."""
     system, target = store(path)
-    return system.open_input_file(target)
+    file: BinaryIO = system.open_input_file(target)
+    return file
 
 
 def read_bytes(path: str) -> bytes:
@@ -80,13 +98,16 @@ def read_bytes(path: str) -> bytes:
 def open_write(path: str) -> Iterator[BinaryIO]:
     """Writes a file so that others see the whole of it or nothing.
 
-    Locally it is written aside, synced and renamed; an object store shows an object only
-    once its upload is complete.
+    Locally it is written aside, synced and renamed. An object store shows an object once its
+    upload is closed, also by an error half-way: so what goes there is gathered first.
     """
     system, target = store(path)
     if not is_local():
-        with system.open_output_stream(target) as remote:
-            yield remote
+        with tempfile.TemporaryFile(prefix="dayloop-") as gathered:
+            yield cast(BinaryIO, gathered)
+            gathered.seek(0)
+            with system.open_output_stream(target, compression=None) as remote:
+                shutil.copyfileobj(gathered, remote)
         return
     final = Path(target)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +124,57 @@ def open_write(path: str) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Writes a whole file, atomically."""
-    with open_write(path) as file:
-        file.write(data)
+    """Writes a whole file, atomically.
+
+    Raises:
+        DayloopError: the disk is full, or this may not be written.
+    """
+    try:
+        with open_write(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def publish(folder: str, files: Mapping[str, bytes]) -> bool:
+    """Puts a folder of files in its place whole; False where there is one already.
+
+    Of two at once one wins, and the other's bytes are nowhere to be seen. An object store
+    knows no folders: there the files are written in their order, over what there is.
+
+    Raises:
+        DayloopError: the disk is full, or this may not be written.
+    """
+    if not is_local():
+        for name, data in files.items():
+            write_bytes(f"{folder}/{name}", data)
+        return True
+    final = Path(store(folder)[1])
+    aside = final.with_name(f".{final.name}.{uuid4().hex}")
+    try:
+        aside.mkdir(parents=True)
+        for name, data in files.items():
+            (aside / name).write_bytes(data)
+            sync(aside / name)
+        sync(aside)
+        return _renamed(aside, final)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _renamed(aside: Path, final: Path) -> bool:
+    try:
+        aside.rename(final)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    sync(final.parent)
+    return True
+
+
+def _unwritable(path: str, error: OSError) -> DayloopError:
+    said = error.strerror or str(error)
+    return DayloopError(f"{path} cannot be written: {said}; put that right and run it again")

@@ -1,6 +1,6 @@
 """Days and half-open intervals of days, `[start, end)`, in UTC."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -61,3 +61,17 @@ class Interval:
 def at_midnight(day: date) -> datetime:
     """The moment a day begins, UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def runs_of(days: Iterable[date]) -> Iterator[Interval]:
+    """The days as intervals without gaps."""
+    start = last = None
+    for day in sorted(days):
+        if last is not None and day - last == DAY:
+            last = day
+            continue
+        if start is not None and last is not None:
+            yield Interval(start, last + DAY)
+        start = last = day
+    if start is not None and last is not None:
+        yield Interval(start, last + DAY)

@@ -7,12 +7,15 @@ a table opened short without an error).
 
 import json
 import random
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -21,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow import fs
 
 from core import content, home
-from core.errors import LakeBusy, LakeDamaged
+from core.errors import DayloopError, LakeBusy, LakeDamaged
 from core.intervals import Interval, at_midnight
 
 ATTEMPTS = 30  # 4 writers of one partition needed 6 at most in a trial; 8 need more
@@ -36,12 +39,17 @@ class Condition:
     op: Literal["=", "!=", ">=", "<", "in", "not in"]
     value: Value | Sequence[Value]
 
+    def __post_init__(self) -> None:
+        if self.op in ("in", "not in") and not self.value:
+            raise ValueError(f"{self.column} {self.op}: no values")
+
     def sql(self) -> str:
         """As a Delta predicate, made of typed values only, so that no value can widen it."""
+        name = '"' + self.column.replace('"', '""') + '"'
         if isinstance(self.value, (list, tuple)):
             values = ", ".join(_literal(value) for value in self.value)
-            return f'"{self.column}" {self.op.upper()} ({values})'
-        return f'"{self.column}" {self.op} {_literal(self.value)}'
+            return f"{name} {self.op.upper()} ({values})"
+        return f"{name} {self.op} {_literal(self.value)}"
 
     def expression(self) -> ds.Expression:
         """As a pyarrow filter."""
@@ -70,7 +78,10 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, datetime):
-        return f"'{value:%Y-%m-%dT%H:%M:%S.%fZ}'"  # a TIMESTAMP literal is ns: delta-rs refuses it
+        if value.tzinfo is None:
+            raise TypeError("no literal for a time without a zone")
+        # Text, not a TIMESTAMP literal: that is in nanoseconds, which delta-rs refuses.
+        return f"'{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z'"
     if isinstance(value, date):
         return f"CAST('{value.isoformat()}' AS DATE)"
     return str(value)
@@ -98,15 +109,58 @@ def _address(table: str) -> str:
     return f"{home.address()}/tables/{table}"
 
 
+def _folder(table: str) -> Path:
+    return Path(home.address(), "tables", table)
+
+
+@contextmanager
+def in_words(table: str) -> Iterator[None]:
+    """Says in one line what the storage says no to: a full disk, a permission, a torn file.
+
+    Raises:
+        LakeDamaged: a file of the table is missing or torn.
+        DayloopError: it cannot be read or written here.
+    """
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        file = re.search(r"[^/'\" ]+\.(parquet|json)", str(error))
+        how = "missing" if isinstance(error, FileNotFoundError) else "torn"
+        raise LakeDamaged(
+            f"table {table} is damaged: {file.group() if file else 'a file'} is {how}; restore it "
+            "from a backup"
+        ) from error
+    except (DeltaError, OSError) as error:
+        said = _reason(error)
+        raise DayloopError(f"table {table}: {said}; put that right and run it again") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the operating system said, out of the many words around it, else the first line."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))  # colours
+    found = re.search(r'message: "([^"]+)"|([^:↳\n]+) \(os error \d+\)', text)
+    said = next(filter(None, found.groups()), "") if found else getattr(error, "strerror", "")
+    return _first_line(str(said or text).rpartition("Detail: ")[2].strip())
+
+
 def open_table(table: str, version: int | None = None) -> DeltaTable | None:
     """The table, at a version or the newest; None where there is none yet.
 
     Raises:
         LakeDamaged: it is there but cannot be opened.
     """
+    with in_words(table):
+        return _open(table, version)
+
+
+def _open(table: str, version: int | None) -> DeltaTable | None:
     try:
         return DeltaTable(_address(table), version=version)
     except TableNotFoundError:
+        if home.is_local():
+            _folder(table).exists()  # raises where it may not be looked at: that is not "none yet"
         return None
     except DeltaError as error:
         if "version" in str(error).lower() and version is not None:
@@ -128,13 +182,16 @@ def read(
     return None if found is None else _rows(table, found, where, columns)
 
 
-def _rows(table: str, found: DeltaTable, where: Where, columns: Sequence[str] | None = None) -> pa.Table:
+def _rows(
+    table: str, found: DeltaTable, where: Where, columns: Sequence[str] | None = None
+) -> pa.Table:
     dataset = scan(table, found)
     known = set(dataset.schema.names)
     if any(condition.column not in known for condition in where):
         return dataset.schema.empty_table()
     wanted = None if columns is None else [name for name in columns if name in known]
-    return dataset.to_table(columns=wanted, filter=_all(where))
+    with in_words(table):
+        return dataset.to_table(columns=wanted, filter=_all(where))
 
 
 def scan(table: str, found: DeltaTable) -> ds.Dataset:
@@ -144,8 +201,8 @@ def scan(table: str, found: DeltaTable) -> ds.Dataset:
     read-ahead thread that is still at it when the interpreter ends aborts the process.
     """
     store, root = home.store(f"tables/{table}")
-    dataset = found.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, store))
-    return dataset
+    with in_words(table):
+        return found.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(root, store))
 
 
 def _all(where: Where) -> ds.Expression | None:
@@ -162,18 +219,24 @@ def create(table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> D
         if found := open_table(table):
             return found
         try:
-            return DeltaTable.create(
-                _address(table),
-                schema,
-                mode="ignore",
-                partition_by=list(partition_by),
-                configuration={"delta.logRetentionDuration": "interval 3650 days"},
-            )
-        except DeltaError:
-            if attempt == ATTEMPTS - 1:
+            with in_words(table):
+                return DeltaTable.create(
+                    _address(table),
+                    schema,
+                    mode="ignore",
+                    partition_by=list(partition_by),
+                    configuration={"delta.logRetentionDuration": "interval 3650 days"},
+                )
+        except (CommitFailedError, DayloopError) as error:
+            # Another maker was faster. Whatever else it is does not go away by waiting.
+            if "already exists" not in str(error.__cause__ or error):
                 raise
-            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))
-    raise AssertionError("unreachable")
+        _pause(attempt)
+    raise LakeBusy(f"table {table}: other writers kept making it; try again")
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))
 
 
 def replace(
@@ -267,18 +330,17 @@ def _commit(
         found = create(table, schema, partition_by)
         before = found.version()
         try:
-            commit(found)
+            with in_words(table):
+                commit(found)
+                if home.is_local():
+                    _sync(_folder(table), range(before, found.version() + 1))
         except CommitFailedError as error:
             # One class for conflicts and for permanent errors: only the words tell.
             if not _is_conflict(error):
-                raise
-            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))
+                raise DayloopError(f"table {table}: {_reason(error)}") from error
+            _pause(attempt)
             continue
-        after = open_table(table)
-        assert after is not None
-        if home.is_local():
-            _sync(Path(_address(table)), range(before, after.version() + 1))
-        return after.version()
+        return found.version()
     raise LakeBusy(f"table {table}: other writers kept changing the same rows; try again")
 
 
@@ -291,13 +353,18 @@ def _write(
     found: DeltaTable, rows: pa.RecordBatchReader, schema: pa.Schema, where: Where | None, note: str
 ) -> None:
     _check_types(found, schema)
+    _check_types(found, rows.schema)
+    said = CommitProperties(custom_metadata={"note": note})
+    if where is None:
+        write_deltalake(found, rows, mode="append", schema_mode="merge", commit_properties=said)
+        return
     write_deltalake(
         found,
         rows,
-        mode="append" if where is None else "overwrite",
-        predicate=" AND ".join(condition.sql() for condition in where) if where else None,
+        mode="overwrite",
+        predicate=" AND ".join(condition.sql() for condition in where) or None,
         schema_mode="merge",
-        commit_properties=CommitProperties(custom_metadata={"note": note}),
+        commit_properties=said,
     )
 
 
@@ -306,10 +373,14 @@ def _check_types(found: DeltaTable, schema: pa.Schema) -> None:
     have = {field.name: field.type for field in pa.schema(found.schema().to_arrow())}
     for field in schema:
         old = have.get(field.name, field.type)
-        if str(old).replace("large_", "").replace("_view", "") != str(field.type):
+        if _plain(old) != _plain(field.type):
             raise LakeDamaged(
                 f"{_name(found)}: column {field.name} is {old} in the table, not {field.type}"
             )
+
+
+def _plain(kind: pa.DataType) -> str:
+    return str(kind).replace("large_", "").replace("_view", "")
 
 
 def _name(found: DeltaTable) -> str:
@@ -320,10 +391,12 @@ def _sync(folder: Path, versions: range) -> None:
     touched = {folder, folder / "_delta_log"}
     for number in versions:
         log = folder / "_delta_log" / f"{number:020}.json"
+        if not log.exists():  # cleaned up since: a checkpoint stands for it
+            continue
         home.sync(log)
         for line in log.read_text().splitlines():
             if added := json.loads(line).get("add"):
-                file = folder / added["path"]
+                file = folder / unquote(added["path"])
                 if file.exists():
                     home.sync(file)
                     touched.add(file.parent)
@@ -331,5 +404,5 @@ def _sync(folder: Path, versions: range) -> None:
         home.sync(each)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+def _first_line(error: object) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

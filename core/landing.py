@@ -11,7 +11,7 @@ from pathlib import Path
 
 from catalog.kinds import Dataset
 from core import home
-from core.errors import SourceUnreachable
+from core.errors import LakeDamaged, SourceUnreachable
 from core.intervals import Interval
 
 CHUNK_BYTES = 1 << 20
@@ -56,11 +56,35 @@ def land(dataset: Dataset, interval: Interval) -> tuple[Landed, ...]:
     return tuple(_land_file(dataset, origin, day) for origin, day in found)
 
 
+def landed_before(dataset: Dataset, sha256s: str, day: date) -> tuple[Landed, ...]:
+    """The landed files that the ledger names for a day, as `land` returned them then.
+
+    Raises:
+        LakeDamaged: one of them is not there any more.
+    """
+    known = home.listing(f"landing/{dataset.name}")
+    found = []
+    for sha256 in sha256s.split(","):
+        name = next((file for file in known if file.startswith(sha256)), None)
+        if name is None:
+            raise LakeDamaged(
+                f"{dataset.name} {day}: the landed file {sha256[:12]} is gone; restore it from a "
+                f"backup, or load the day from its source: python -m flows etl {dataset.name} "
+                f"--day {day}"
+            )
+        path = f"landing/{dataset.name}/{name}"
+        of_day = day if dataset.source.daily else None
+        found.append(Landed(path, sha256, home.size(path), path, of_day))
+    return tuple(found)
+
+
 def _land_file(dataset: Dataset, origin: str, day: date | None) -> Landed:
     file = home.PROJECT / origin
     try:
         digest = _sha256(file)
-        extension = "".join(file.suffixes[-2:] if file.suffix == ".gz" else file.suffixes[-1:])
+        extension = "".join(
+            file.suffixes[-2:] if file.suffix in (".gz", ".zst") else file.suffixes[-1:]
+        )
         path = f"landing/{dataset.name}/{digest}{extension}"
         if not home.exists(path):
             copied = hashlib.sha256()

@@ -6,7 +6,7 @@ anywhere, the next run makes it whole.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from catalog.kinds import Dataset
 from core import checks, code, home, lake, ledger, profiles, reading
 from core.errors import SourceRefused
-from core.intervals import DAY, Interval, utc_now
+from core.intervals import Interval, runs_of, utc_now
 from core.landing import Landed
 from core.reading import BAD, ROW
 from core.spool import MONTH, QUARANTINE_SCHEMA, Spool, count, day_of, table_schema
@@ -31,6 +31,7 @@ class Loaded:
     Attributes:
         changed: False where the ledger already said that these bytes are loaded by this contract.
         refused: each refused day with its reason.
+        rows_accepted: the good rows of days that were not refused.
         table_version: of the dataset's table afterwards; None where there is none yet.
     """
 
@@ -43,6 +44,7 @@ class Loaded:
     rows_read: int
     rows_good: int
     rows_bad: int
+    rows_accepted: int
     table_version: int | None
 
 
@@ -58,11 +60,13 @@ def load(
     *,
     run_id: str = "",
     now: datetime | None = None,
+    dry_run: bool = False,
 ) -> Loaded:
     """Replaces the interval's days in the table by what the landed files hold for them.
 
     A day over its tolerance of bad rows is refused: the table keeps what it had for it.
-    Days of daily files that upstream has not sent are left as they are.
+    Days of daily files that upstream has not sent are left as they are. A dry run reads and
+    checks, says what would be, and writes nothing.
     """
     if before := _already_done(dataset, interval, landed):
         return before
@@ -73,9 +77,11 @@ def load(
                 _read_file(dataset, interval, file, spool)
         days = [file.day for file in landed if file.day] or list(interval.days())
         reasons = {day: reason for day in days if (reason := _verdict(dataset, day, spool))}
-        version = _commit(dataset, days, set(reasons), spool)
+        version = lake.version(dataset.name)
+        if not dry_run:
+            version = _commit(dataset, days, set(reasons), spool)
     entries = _entries(dataset, days, reasons, landed, spool, version, run_id, now or utc_now())
-    for run in _runs(days):
+    for run in () if dry_run else runs_of(days):
         ledger.record(dataset.name, run, [entry for entry in entries if entry.day in run])
     return _summary(dataset, interval, entries, version, changed=True)
 
@@ -192,11 +198,11 @@ def _verdict(dataset: Dataset, day: date, spool: Spool) -> str:
 
 def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool) -> int | None:
     good, bad = spool.rows()
-    for run in _runs(days):
+    for run in runs_of(days):
         _replace_quarantine(dataset, run, bad)
     accepted = [day for day in days if day not in refused]
     version = lake.version(dataset.name)
-    for run in _runs(accepted):
+    for run in runs_of(accepted):
         within = lake.moments(dataset.day, run)
         rows = good.filter(_expression(within))
         version = lake.replace(
@@ -231,20 +237,6 @@ def _replace_quarantine(dataset: Dataset, run: Interval, bad: ds.Dataset) -> Non
 def _expression(where: lake.Where) -> ds.Expression:
     first, second = (condition.expression() for condition in where)
     return first & second
-
-
-def _runs(days: Sequence[date]) -> Iterator[Interval]:
-    """The days as intervals without gaps."""
-    start = last = None
-    for day in sorted(days):
-        if last is not None and day - last == DAY:
-            last = day
-            continue
-        if start is not None and last is not None:
-            yield Interval(start, last + DAY)
-        start = last = day
-    if start is not None and last is not None:
-        yield Interval(start, last + DAY)
 
 
 def _entries(
@@ -297,5 +289,6 @@ def _summary(
         rows_read=sum(entry.rows_read for entry in entries),
         rows_good=sum(entry.rows_good for entry in entries),
         rows_bad=sum(entry.rows_bad for entry in entries),
+        rows_accepted=sum(entry.rows_good for entry in entries if entry.status == "loaded"),
         table_version=version,
     )

@@ -4,6 +4,7 @@ Each metric takes weights, so that a bootstrap sample is a vector of counts and 
 are sorted only once: a thousand samples of 20,000 rows take about a second.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -57,11 +58,15 @@ def weighted(metric: str, truth: npt.NDArray[np.bool_], scores: Array) -> Weight
 
 
 def _roc_auc(positives: Array, negatives: Array) -> float:
+    if not positives.any() or not negatives.any():
+        return math.nan  # a bootstrap sample of one class: no opinion, left out of the interval
     above = np.cumsum(positives) - positives / 2
     return float(negatives @ above / (positives.sum() * negatives.sum()))
 
 
 def _average_precision(positives: Array, negatives: Array) -> float:
+    if not positives.any():
+        return math.nan
     hits = np.cumsum(positives)
     shown = np.cumsum(positives + negatives)
     precision = np.divide(hits, shown, out=np.zeros_like(hits), where=shown > 0)
@@ -112,6 +117,8 @@ def _samples(rows: int, seed: int) -> Iterator[Array]:
 
 
 def _interval(value: float, values: Array, confidence: float) -> Estimate:
+    if np.isnan(values).all():
+        return Estimate(float(value), math.nan, math.nan)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))

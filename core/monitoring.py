@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,9 @@ import pyarrow.compute as pc
 from catalog.kinds import Model
 from core import artifacts, drift, features, lake, ledger, registry, scoring
 from core.drift import Measured
-from core.errors import NotTrained
+from core.errors import ModelRefused, NotTrained
 from core.features import Datasets
-from core.intervals import Interval
+from core.intervals import DAY, Interval
 from core.metrics import Estimate, estimate, less_is_better
 from core.sketch import Sketch
 
@@ -42,11 +43,13 @@ PERFORMANCE_SCHEMA = pa.schema(
         "value": pa.float64(),
         "low": pa.float64(),
         "high": pa.float64(),
+        "promised": pa.float64(),
         "promised_low": pa.float64(),
         "promised_high": pa.float64(),
         "rows": pa.int64(),
         "kind": pa.string(),
         "verdict": pa.string(),
+        "measured_on": pa.date32(),
     }
 )
 
@@ -70,7 +73,11 @@ class Realised:
 
 @dataclass(frozen=True)
 class Watched:
-    """What monitoring saw for a day's predictions."""
+    """What monitoring saw for a day's predictions.
+
+    `realised` holds what has matured by that day, the same when it is run again: whoever was
+    killed before telling of it can still tell.
+    """
 
     model: str
     day: date
@@ -115,15 +122,37 @@ def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
     )
     where = lake.equal(model=model.name) + lake.days("day", Interval.of_day(day))
     changed = lake.replace_small(DRIFT_TABLE, table, where, partition_by=["model"])
-    realised = _mature(model, datasets, day)
+    before, new = _measured_on(model.name, day), _mature(model, datasets, day)
+    realised = sorted([*before, *new], key=lambda each: each.day)
     return Watched(
-        model.name, day, number, tuple(measured), tuple(realised), changed or bool(realised)
+        model.name, day, number, tuple(measured), tuple(realised), changed or bool(new)
     )
 
 
 def _manifest(model: str, number: int) -> dict[str, object]:
-    version = next(each for each in registry.versions(model) if each.number == number)
-    return artifacts.manifest(version.artifact)
+    for version in registry.versions(model):
+        if version.number == number:
+            return artifacts.manifest(version.artifact)
+    raise ModelRefused(
+        f"{model}: predictions name version {number}, and the registry knows none; restore it"
+    )
+
+
+def _measured_on(model: str, day: date) -> list[Realised]:
+    rows = lake.read(PERFORMANCE_TABLE, lake.equal(model=model, measured_on=day))
+    return [] if rows is None else [_realised(row) for row in rows.to_pylist()]
+
+
+def _realised(row: dict[str, Any]) -> Realised:
+    return Realised(
+        row["day"],
+        row["version"],
+        row["metric"],
+        Estimate(row["value"], row["low"], row["high"]),
+        Estimate(row["promised"], row["promised_low"], row["promised_high"]),
+        row["rows"],
+        row["verdict"],
+    )
 
 
 def _measure(
@@ -148,19 +177,18 @@ def _measure(
 
 def _mature(model: Model, datasets: Datasets, day: date) -> list[Realised]:
     """Realised metrics of all days that have matured and were not measured yet."""
-    scored = lake.read(scoring.predictions(model.name), columns=["day"])
-    measured = lake.read(PERFORMANCE_TABLE, lake.equal(model=model.name), columns=["day"])
+    until = (lake.Condition("day", "<", scoring.matured(model, day) + DAY),)
+    scored = lake.read(scoring.predictions(model.name), until, columns=["day"])
+    measured = lake.read(PERFORMANCE_TABLE, lake.equal(model=model.name) + until, columns=["day"])
     known = set() if measured is None else set(measured["day"].to_pylist())
-    until = scoring.matured(model, day)
-    days = [] if scored is None else pc.unique(scored["day"]).to_pylist()
-    return [
-        found
-        for each in sorted(days)
-        if each <= until and each not in known and (found := _realise(model, datasets, each))
-    ]
+    days = set() if scored is None else set(pc.unique(scored["day"]).to_pylist())
+    found = (_realise(model, datasets, each, day) for each in sorted(days - known))
+    return [each for each in found if each]
 
 
-def _realise(model: Model, datasets: Datasets, day: date) -> Realised | None:
+def _realise(
+    model: Model, datasets: Datasets, day: date, measured_on: date
+) -> Realised | None:
     horizon = Interval(day, day + (day - scoring.matured(model, day)))
     trusts = {name: ledger.trust(name, horizon) for name in model.inputs}
     if not all(found.trusted for found in trusts.values()):
@@ -183,27 +211,28 @@ def _realise(model: Model, datasets: Datasets, day: date) -> Realised | None:
         confidence=model.gate.confidence,
         seed=model.seed,
     )
-    worse = value.low > promised.high if less_is_better(model.metric) else (
-        value.high < promised.low
-    )
+    less = less_is_better(model.metric)
+    worse = value.low > promised.high if less else value.high < promised.low
     verdict = "decayed" if worse else "as promised"
     found = Realised(day, number, model.metric, value, promised, len(frame), verdict)
-    _record(model, found)
+    _record(model, found, measured_on)
     return found
 
 
-def _record(model: Model, found: Realised) -> None:
+def _record(model: Model, found: Realised, measured_on: date) -> None:
     row = {
         "model": model.name,
         "day": found.day,
         "version": found.version,
         "metric": found.metric,
         **asdict(found.estimate),
+        "promised": found.promised.value,
         "promised_low": found.promised.low,
         "promised_high": found.promised.high,
         "rows": found.rows,
         "kind": "realised",
         "verdict": found.verdict,
+        "measured_on": measured_on,
     }
     where = lake.equal(model=model.name) + lake.days("day", Interval.of_day(found.day))
     table = pa.Table.from_pylist([row], schema=PERFORMANCE_SCHEMA)

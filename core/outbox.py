@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core import delivery, lake, outbox_table
@@ -134,18 +134,21 @@ def deliver(
     Raises:
         LakeBusy: the outbox itself could not be written.
     """
+    if not receivers:
+        return {}
     began, start = time.monotonic(), now or utc_now()
 
     def clock() -> datetime:
         return start + timedelta(seconds=time.monotonic() - began)
 
     tallies = delivery.run(receivers, clock, began + seconds)
-    if any(tally.dead for tally in tallies.values()):  # the others are told of it
-        again = delivery.run(receivers, clock, began + seconds)
-        tallies = {name: tally.then(again[name]) for name, tally in tallies.items()}
-    if receivers:
-        with contextlib.suppress(LakeBusy):
-            outbox_table.tidy(clock() - timedelta(minutes=1))
+    if any(tally.mourned for tally in tallies.values()):  # that goes to the others now
+        others = [each for each in receivers if not tallies[each.name].mourned]
+        for name, tally in delivery.run(others, clock, began + seconds).items():
+            delivered = tallies[name].delivered + tally.delivered
+            tallies[name] = replace(tally, delivered=delivered)
+    with contextlib.suppress(LakeBusy):  # the next one will
+        outbox_table.tidy(clock() - timedelta(minutes=1))
     return tallies
 
 

@@ -70,8 +70,6 @@ def plan(receiver: Receiver, now: datetime) -> Plan:
     standing = outbox_table.standings(events).get(receiver.name, Standing(now, None, False))
     pairs, opened = outbox_table.pairs(events), outbox_table.openers(events)
     items = _open_items(receiver, standing, pairs, opened)
-    if standing.disabled or not items:
-        return Plan([], [], len(items), standing.disabled)
     settled: list[Event] = []
     things: dict[str, list[Item]] = {}
     for item in items:
@@ -79,7 +77,10 @@ def plan(receiver: Receiver, now: datetime) -> Plan:
             settled.append(item.settle(why[0], receiver, now, why[1]))
         else:
             things.setdefault(item.alert.fingerprint, []).append(item)
-    told = _told(receiver, {thing: run[0].at for thing, run in things.items()}, pairs, opened, now)
+    if standing.disabled or not things:
+        return Plan([], settled, len(items) - len(settled), standing.disabled)
+    starts = {thing: run[0].at for thing, run in things.items()}
+    told, began = _story(receiver, starts, pairs, opened, now)
     due = []
     for thing, run in things.items():
         loud = []
@@ -89,7 +90,7 @@ def plan(receiver: Receiver, now: datetime) -> Plan:
             else:
                 loud.append(item)
         if loud and (loud[0].due or now) <= now:
-            due.append(_message(loud))
+            due.append(_message(loud, began[thing]))
     if standing.paused and standing.paused > now:
         due = []
     due.sort(key=lambda each: (_rank(each.message.first), each.message.since))
@@ -156,28 +157,30 @@ def _head(run: list[Item]) -> list[Item]:
     return list(takewhile(lambda item: not item.alert.resolves, run))
 
 
-def _told(
+def _story(
     receiver: Receiver,
-    things: dict[str, datetime],
+    starts: dict[str, datetime],
     pairs: pa.Table,
     opened: pa.Table,
     now: datetime,
-) -> dict[str, list[Severity]]:
-    """Severities told lately of each thing, since it was last over."""
-    about = opened.filter(pc.is_in(opened["fingerprint"], pa.array(list(things), pa.string())))
-    over: dict[str, datetime] = {}
-    for row in about.filter(pc.equal(about["event"], "resolved")).to_pylist():
-        if row["at"] < things[row["fingerprint"]]:
-            over[row["fingerprint"]] = row["at"]
+) -> tuple[dict[str, list[Severity]], dict[str, datetime]]:
+    """For each thing, since it was last over: severities told lately, and when it began."""
     lately = pa.scalar(now - receiver.repeat_after, type=pairs["at"].type)
-    got = pc.and_(pc.equal(pairs["receiver"], receiver.name), pc.equal(pairs["event"], "delivered"))
-    recent = pairs.filter(pc.and_(got, pc.greater(pairs["at"], lately)))
+    mine = pc.and_(pc.equal(pairs["receiver"], receiver.name), pc.greater(pairs["at"], lately))
+    got = pairs.filter(pc.and_(mine, pc.equal(pairs["event"], "delivered")))
+    about = opened.filter(pc.is_in(opened["fingerprint"], pa.array(list(starts), pa.string())))
     told: dict[str, list[Severity]] = {}
-    for row in about.filter(_is_in(about, recent)).to_pylist():
+    began: dict[str, datetime] = {}
+    for row in about.append_column("got", _is_in(about, got)).to_pylist():
         thing = row["fingerprint"]
-        if row["event"] == "queued" and (thing not in over or row["at"] > over[thing]):
-            told.setdefault(thing, []).append(row["detail"])
-    return told
+        if row["event"] == "resolved" and row["at"] < starts[thing]:
+            told.pop(thing, None)
+            began.pop(thing, None)
+        elif row["event"] == "queued":
+            began.setdefault(thing, row["at"])
+            if row["got"]:
+                told.setdefault(thing, []).append(row["detail"])
+    return told, {thing: min(began.get(thing, at), at) for thing, at in starts.items()}
 
 
 def _is_repeat(alert: Alert, told: Iterable[Severity]) -> bool:
@@ -191,6 +194,6 @@ def _rank(alert: Alert) -> int:
     return SEVERITIES.index(alert.severity)
 
 
-def _message(items: list[Item]) -> Due:
+def _message(items: list[Item], began: datetime) -> Due:
     alerts = tuple(item.alert for item in items)
-    return Due(Message(id=items[0].id, alerts=alerts, since=items[0].at), tuple(items))
+    return Due(Message(id=items[0].id, alerts=alerts, since=began), tuple(items))

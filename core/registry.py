@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
 )
 Event = Literal["registered", "promoted", "rolled_back", "rejected", "retired"]
 State = Literal["registered", "champion", "retired", "rejected"]
+CLOSED = ("rejected", "retired")
 GATE = "gate"
 
 
@@ -94,7 +95,7 @@ def register(
             return None
         return max((event.version for event in events), default=0) + 1, "registered"
 
-    events = _append(model, decide, by, reason, now, artifact)
+    events, _ = _append(model, decide, by, reason, now, artifact)
     return next(event.version for event in events if event.path == artifact.path)
 
 
@@ -110,6 +111,11 @@ def promote(
     """Makes a version the champion; returns whether it was not so already.
 
     Args:
+        model: whose.
+        version: its number.
+        by: who decides.
+        reason: why; both go on the record.
+        now: the clock.
         over: the champion the decision was made against (0 for none); another one by now
             refuses it. None does not ask.
 
@@ -131,8 +137,7 @@ def promote(
             )
         return None if state == "champion" else (version, "promoted")
 
-    before = len(history(model))
-    return len(_append(model, decide, by, reason, now)) > before
+    return _append(model, decide, by, reason, now)[1]
 
 
 def rollback(model: str, *, by: str, reason: str, now: datetime | None = None) -> int:
@@ -163,14 +168,14 @@ def close(
     reason: str,
     now: datetime | None = None,
 ) -> bool:
-    """Rejects or retires a version for good; returns whether it was not so already."""
+    """Rejects or retires a version for good; returns whether it was not closed already."""
     _require_reason(by, reason)
 
     def decide(events: list[Record]) -> tuple[int, Event] | None:
-        return None if _find(model, events, version).state == event else (version, event)
+        closed = _find(model, events, version).state in CLOSED
+        return None if closed else (version, event)
 
-    before = len(history(model))
-    return len(_append(model, decide, by, reason, now)) > before
+    return _append(model, decide, by, reason, now)[1]
 
 
 def _append(
@@ -180,13 +185,15 @@ def _append(
     reason: str,
     now: datetime | None,
     artifact: Artifact | None = None,
-) -> list[Record]:
-    """Adds the event that `decide` returns, if any; returns all events afterwards."""
+) -> tuple[list[Record], bool]:
+    """Adds the event that `decide` returns, if any; returns all events and whether one is new."""
     result: list[Record] = []
+    added = False
 
     def change(rows: pa.Table) -> pa.Table:
+        nonlocal added
         events = _records(rows)
-        result[:] = events
+        result[:], added = events, False
         if (decided := decide(events)) is None:
             return rows
         version, event = decided
@@ -195,11 +202,12 @@ def _append(
         at = now or utc_now()
         new = Record(model, number, version, event, by, reason, of.path, of.sha256, at)
         result.append(new)
+        added = True
         return pa.concat_tables([rows, pa.Table.from_pylist([asdict(new)], schema=SCHEMA)])
 
     where = lake.equal(model=model)
     lake.change(TABLE, where, change, schema=SCHEMA, partition_by=["model"], note=f"{model}")
-    return result
+    return result, added
 
 
 def _records(rows: pa.Table) -> list[Record]:
@@ -212,10 +220,10 @@ def _versions(events: list[Record]) -> list[Version]:
     found = []
     for number in sorted({event.version for event in events}):
         own = tuple(event for event in events if event.version == number)
-        closed = next((e.event for e in own if e.event in ("rejected", "retired")), None)
         state: State = "champion" if number == serving else "registered"
-        if closed == "rejected" or closed == "retired":
-            state = closed
+        for event in own:
+            if event.event == "rejected" or event.event == "retired":
+                state = event.event
         found.append(Version(number, state, own[0].artifact, own))
     return found
 
@@ -226,13 +234,18 @@ def _served(events: list[Record]) -> list[int]:
     for event in events:
         if event.event in ("promoted", "rolled_back"):
             if event.event == "rolled_back":
-                line = line[: line.index(event.version)] if event.version in line else line
+                line = line[: _last(line[:-1], event.version)]
             line.append(event.version)
     return line
 
 
+def _last(line: list[int], version: int) -> int:
+    """Where a version stands in the line for the last time."""
+    return len(line) - 1 - line[::-1].index(version)
+
+
 def _closed(events: list[Record]) -> set[int]:
-    return {event.version for event in events if event.event in ("rejected", "retired")}
+    return {event.version for event in events if event.event in CLOSED}
 
 
 def _serving(events: list[Record]) -> int:

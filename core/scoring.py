@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from catalog.kinds import Model
-from core import artifacts, features, lake, ledger, registry, training
-from core.errors import FeaturesChanged, ModelRefused, NotTrained
+from core import artifacts, code, features, lake, ledger, registry, training
+from core.errors import DeclarationError, FeaturesChanged, ModelRefused, NotTrained
 from core.features import Datasets
 from core.intervals import DAY, Interval
 from core.spool import MONTH
@@ -71,7 +71,13 @@ def score(model: Model, datasets: Datasets, day: date, *, keep: bool = False) ->
     versions, data_version = fresh(model, day)
     if keep and (before := _scored(model, day, data_version)):
         return before
-    rows = features.snapshot(model, datasets, versions, day).features[manifest["features"]]
+    rows = features.snapshot(model, datasets, versions, day).features
+    if missing := [name for name in manifest["features"] if name not in rows]:
+        raise DeclarationError(
+            f"catalog/models/{model.name}.py: features: returned no '{missing[0]}' for {day}, "
+            f"which version {champion.number} was trained on"
+        )
+    rows = rows[manifest["features"]]
     if hasattr(estimator, "n_jobs"):
         estimator.n_jobs = 1
     scores = pa.chunked_array(
@@ -136,7 +142,10 @@ def fresh(model: Model, day: date) -> tuple[dict[str, int], str]:
                 f"first, python -m flows etl {name} --day {day - DAY}"
             )
         versions[name] = found.table_version
-        names.append(f"{name}:{found.data_version}")
+        # Of all the days that features are made of: an older day put right is other data.
+        past = [each for each in ledger.entries(name) if each.day < day]
+        content = code.digest(*(f"{each.day} {each.status} {each.content}" for each in past))
+        names.append(f"{name}:{content}")
     return versions, ",".join(names)
 
 

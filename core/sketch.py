@@ -12,12 +12,13 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sketch:
-    """The empirical distribution function at up to 512 of its own values.
+    """The empirical distribution function at about 512 of its own values.
 
     Attributes:
-        values: ascending; all distinct values where there are no more than 512.
-        below: the share of rows at or below each value.
-        rows: how many rows were sketched, nulls left out.
+        values: ascending; all distinct values where there are no more than 512. Of more,
+            512 quantiles; and before each value that many rows share, the one below it.
+        below: the share of the present rows at or below each value.
+        rows: how many rows were sketched, nulls and all.
         null_share: the share of rows without a value.
         exact: whether every distinct value is there.
     """
@@ -37,9 +38,11 @@ class Sketch:
         exact = len(distinct) <= POINTS
         if not exact:
             picked = np.searchsorted(below, np.linspace(0, 1, POINTS)).clip(0, len(distinct) - 1)
-            picked = np.unique(picked)
+            common = np.flatnonzero(counts > len(present) / POINTS)
+            picked = np.unique(np.r_[picked, common, np.maximum(common - 1, 0)])
             distinct, below = distinct[picked], below[picked]
-        return cls(distinct, below, len(present), 1 - len(present) / max(len(data), 1), exact)
+        nulls = len(data) - len(present)
+        return cls(distinct, below, len(data), nulls / max(len(data), 1), exact)
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Sketch":
@@ -60,4 +63,5 @@ class Sketch:
     def share_at_or_below(self, points: Array) -> Array:
         """The distribution function; exact at the sketch's own values."""
         position = np.searchsorted(self.values, points, side="right")
-        return np.r_[0.0, self.below][position]
+        shares: Array = np.r_[0.0, self.below][position]
+        return shares

@@ -20,16 +20,16 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from catalog.kinds import Candidate, Model
-from core import artifacts, code, features, home, lake, ledger
+from core import artifacts, code, features, home, lake, ledger, registry
 from core.artifacts import Artifact
-from core.errors import NotTrained
+from core.errors import DeclarationError, NotTrained
 from core.features import Datasets
-from core.intervals import Interval, utc_now
+from core.intervals import DAY, Interval, utc_now
 from core.metrics import Estimate, estimate
 from core.sketch import Sketch
 
 ALGORITHM = 1  # raise it when a change of this module makes other models of the same inputs
-FIRST_DAY = date(1970, 1, 1)
+FIRST_DAY = date.min
 # Candidates are fitted side by side: with OpenMP's threads on top, three fits on two busy cores
 # took 32 CPU seconds instead of 4. And one thread gives the same bits on every machine.
 THREADS = 1
@@ -104,7 +104,7 @@ def plan(model: Model, datasets: Datasets, as_of: date) -> Plan:
     """
     horizon = timedelta(days=model.horizon_days)
     holdout_day, train_day = as_of - horizon, as_of - 2 * horizon
-    versions, hashes = {}, []
+    versions, hashes, begun = {}, [], {}
     for name in sorted(model.inputs):
         found = ledger.trust(name, Interval(FIRST_DAY, as_of))
         if not found.trusted or found.table_version is None:
@@ -112,19 +112,30 @@ def plan(model: Model, datasets: Datasets, as_of: date) -> Plan:
                 f"{model.name} as of {as_of}: {found.reason}; fix the data before the model: "
                 f"python -m flows backfill {name} over that day"
             )
-        begun = ledger.entries(name)[0].day
-        if begun >= train_day:
-            raise NotTrained(
-                f"{model.name} as of {as_of}: {name} begins on {begun}, and two horizons of "
-                f"{model.horizon_days} days need rows before {train_day}; backfill earlier days"
-            )
+        begun[name] = ledger.entries(name)[0].day
         versions[name] = found.table_version
         hashes.append(f"{name} {found.data_version}")
+    last = max(begun, key=lambda name: begun[name])
+    if begun[last] >= train_day:
+        raise NotTrained(
+            f"{model.name} as of {as_of}: {last} begins on {begun[last]}, and two horizons of "
+            f"{model.horizon_days} days need rows before {train_day}; backfill earlier days, "
+            f"or train as of {begun[last] + 2 * horizon + DAY}, the first possible day"
+        )
     data_version = code.digest(*hashes)
     features_code = features.features_code(model)
     label_code = code.of_function(model.label)
     key = code.digest(
-        ALGORITHM, data_version, features_code, label_code, as_of, model.horizon_days, model.inputs
+        ALGORITHM,
+        data_version,
+        features_code,
+        label_code,
+        as_of,
+        model.horizon_days,
+        model.entity,
+        {name: tuple(columns) for name, columns in sorted(model.inputs.items())},
+        {name: datasets[name].day for name in sorted(model.inputs)},
+        sorted(artifacts.libraries().items()),
     )
     return Plan(
         model.name,
@@ -183,8 +194,8 @@ def _snapshot(planned: Plan, day: date) -> tuple[pd.DataFrame, "pd.Series[bool]"
 
 def predict(estimator: Any, rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """The probability of True for each row."""
-    with threadpool_limits(THREADS):
-        scores = estimator.predict_proba(rows)[:, list(estimator.classes_).index(True)]
+    threadpool_limits(THREADS)  # for good: two threads that put it back would undo each other's
+    scores = estimator.predict_proba(rows)[:, list(estimator.classes_).index(True)]
     return np.asarray(scores, dtype=np.float64)
 
 
@@ -199,7 +210,7 @@ def fit(
         planned.snapshots,
         candidate.name,
         code.of_function(candidate.estimator),
-        sorted(parameters.items()),
+        code.text_of(sorted(estimator.get_params().items(), key=lambda item: item[0])),
         sorted(artifacts.libraries().items()),
         model.seed,
         model.metric,
@@ -211,8 +222,7 @@ def fit(
         return _fitted(known, found, reused=True)
     rows, labels = training_set(planned)
     begun = time.perf_counter()
-    with threadpool_limits(THREADS):
-        estimator.fit(rows, labels)
+    _fit(model, candidate, estimator, rows, labels)
     seconds = time.perf_counter() - begun
     unseen, truth = holdout(planned)
     scores = predict(estimator, unseen)
@@ -245,6 +255,26 @@ def fit(
     known = artifacts.manifest(stored)
     record_run(known, now or utc_now())
     return _fitted(known, stored, reused=False)
+
+
+def _fit(
+    model: Model,
+    candidate: Candidate,
+    estimator: Any,
+    rows: pd.DataFrame,
+    labels: "pd.Series[bool]",
+) -> None:
+    if not hasattr(estimator, "predict_proba"):
+        raise DeclarationError(
+            f"catalog/models/{model.name}.py: candidates: {candidate.name} gives no probabilities "
+            "(it has no predict_proba)"
+        )
+    threadpool_limits(THREADS)
+    try:
+        estimator.fit(rows, labels)
+    except ValueError as error:  # such as nulls, which few estimators take
+        reason = str(error).strip().splitlines()[0]
+        raise NotTrained(f"{model.name}: {candidate.name} cannot be fitted: {reason}") from error
 
 
 def _fitted(manifest: dict[str, Any], artifact: Artifact, *, reused: bool) -> Fitted:
@@ -289,6 +319,14 @@ def record_run(manifest: dict[str, Any], now: datetime) -> None:
 
 
 def last_as_of(model: str) -> date | None:
-    """As of which day the model was last trained."""
-    rows = lake.read(TABLE, lake.equal(model=model), columns=["as_of"])
-    return max(rows["as_of"].to_pylist(), default=None) if rows is not None else None
+    """As of which day the model was last trained and judged.
+
+    A run that was killed after a fit judged nothing, so that its training is still due.
+    """
+    rows = lake.read(TABLE, lake.equal(model=model), columns=["fingerprint", "as_of"])
+    if rows is None:
+        return None
+    judged = {event.path for event in registry.history(model)}
+    found = zip(rows["fingerprint"].to_pylist(), rows["as_of"].to_pylist(), strict=True)
+    days = (day for fingerprint, day in found if artifacts.place(model, fingerprint) in judged)
+    return max(days, default=None)

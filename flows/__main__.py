@@ -28,6 +28,12 @@ VERBS = {
     "rollback": "Let the earlier champion serve again.",
     "retire": "Take a version out of service for good.",
     "deliver": "Send the alerts that wait.",
+    "quarantine": "Bad rows by rule, with samples.",
+    "requeue": "Replay landed bytes through today's rules.",
+    "history": "A dataset's versions.",
+    "diff": "What differs between two versions of a dataset.",
+    "maintain": "Compact, checkpoint and clean the lake.",
+    "verify": "Read everything and find damage.",
     "demo": "The loop on the sample data, from nothing to its first days.",
 }
 
@@ -37,8 +43,9 @@ app = App(
     help_epilogue="Every verb takes --json and --help. State lives in DAYLOOP_HOME.",
     version_flags=[],
 )
+ELSEWHERE = {"diff": "history", "verify": "maintain"}
 for verb, words in VERBS.items():
-    app.command(f"flows.{verb}:{verb}", name=verb, help=words)
+    app.command(f"flows.{ELSEWHERE.get(verb, verb)}:{verb}", name=verb, help=words)
 
 
 @app.default

@@ -8,10 +8,10 @@ from datetime import date
 
 from prefect import flow
 
-from core.intervals import Interval, yesterday
+from core.intervals import Interval
 from core.loading import Loaded
 from flows.etl import load_days, raise_if_refused
-from flows.parameters import DatasetName, run_name
+from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting
 
 
@@ -24,7 +24,7 @@ def backfill(dataset: DatasetName, start: date, end: date | None = None) -> Load
         start: the first day, UTC.
         end: the day after the last one, UTC; today when left out.
     """
-    loaded = load_days(dataset, Interval(start, end or Interval.of_day(yesterday()).end))
+    loaded = load_days(dataset, Interval(start, end or Interval.of_day(day_before()).end))
     alerting.deliver()
     raise_if_refused(loaded)
     return loaded

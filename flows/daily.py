@@ -14,14 +14,14 @@ from prefect import flow
 import catalog
 from core import policy, registry, training
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete
-from core.intervals import DAY, Interval, yesterday
+from core.intervals import DAY, Interval
 from core.loading import Loaded
 from core.monitoring import Watched
 from core.policy import Retraining
 from core.scoring import Scored
 from flows.etl import load_days, raise_if_refused
 from flows.monitor import watch
-from flows.parameters import run_name
+from flows.parameters import day_before, run_name
 from flows.retrain import train
 from flows.score import log_scored
 from tasks import alerting, models
@@ -63,7 +63,7 @@ def daily(day: date | None = None) -> Day:
     Args:
         day: the day to load, UTC; yesterday when left out. Predictions are for the day after.
     """
-    day = day or yesterday()
+    day = day or day_before()
     problems: list[DayloopError] = []
     loaded = [done for name in catalog.dataset_names() if (done := _load(name, day, problems))]
     done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]

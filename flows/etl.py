@@ -10,9 +10,9 @@ from datetime import date
 from prefect import flow
 
 from core.errors import DataRefused
-from core.intervals import Interval, yesterday
+from core.intervals import Interval
 from core.loading import Loaded
-from flows.parameters import DatasetName, run_name
+from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data
 from tasks.patience import source_seconds
 
@@ -32,7 +32,7 @@ def etl(dataset: DatasetName, day: date | None = None) -> Loaded:
         dataset: a dataset of the catalog.
         day: the day to load, UTC; yesterday when left out.
     """
-    loaded = load_days(dataset, Interval.of_day(day or yesterday()))
+    loaded = load_days(dataset, Interval.of_day(day or day_before()))
     alerting.deliver()
     raise_if_refused(loaded)
     return loaded
@@ -54,9 +54,16 @@ def load_days(dataset: str, interval: Interval) -> Loaded:
         )
     else:
         log.info("%s %s: the same bytes are loaded already", dataset, interval)
+    tell_of(loaded)
+    return loaded
+
+
+def tell_of(loaded: Loaded) -> None:
+    """Tells about refused days, and that what was refused before is over where it is."""
     if loaded.refused:
         alerting.tell(alerting.refused(loaded))
-    return loaded
+    if loaded.changed:
+        alerting.settle(loaded)
 
 
 def raise_if_refused(loaded: Loaded) -> None:

@@ -8,9 +8,8 @@ from datetime import date
 
 from prefect import flow
 
-from core.intervals import yesterday
 from core.monitoring import Watched
-from flows.parameters import ModelName, run_name
+from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, models
 
 log = logging.getLogger("dayloop")
@@ -24,7 +23,7 @@ def monitor(model: ModelName, day: date | None = None) -> Watched:
         model: a model of the catalog.
         day: the day of the predictions, UTC; yesterday when left out.
     """
-    watched = watch(model, day or yesterday())
+    watched = watch(model, day or day_before())
     alerting.deliver()
     return watched
 

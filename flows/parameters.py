@@ -1,17 +1,27 @@
 """The parameters flows share: bounded and described, so that the UI's form explains itself."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from prefect import runtime
 from pydantic import Field
 
 import catalog
+from core.intervals import yesterday
 
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": [*catalog.dataset_names()]})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": [*catalog.model_names()]})]
 VersionNumber = Annotated[int, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def day_before() -> date:
+    """The day before the one this run was meant for, UTC, however late it began.
+
+    After two nights without a worker both runs begin now: each still loads its own day.
+    """
+    due = runtime.flow_run.scheduled_start_time
+    return yesterday(datetime.fromtimestamp(due.timestamp(), UTC))
 
 
 def run_name() -> str:

@@ -10,8 +10,7 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core.intervals import yesterday
-from flows.parameters import ModelName, run_name
+from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, models
 from tasks.models import Trained
 
@@ -26,7 +25,7 @@ def retrain(model: ModelName, as_of: date | None = None) -> Trained:
         model: a model of the catalog.
         as_of: the day; only rows before it are seen. Yesterday when left out.
     """
-    trained = train(model, as_of or yesterday())
+    trained = train(model, as_of or day_before())
     alerting.deliver()
     return trained
 

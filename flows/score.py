@@ -8,9 +8,8 @@ from datetime import date
 
 from prefect import flow
 
-from core.intervals import yesterday
 from core.scoring import Scored
-from flows.parameters import ModelName, run_name
+from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, models
 
 log = logging.getLogger("dayloop")
@@ -24,7 +23,7 @@ def score(model: ModelName, day: date | None = None) -> Scored:
         model: a model of the catalog.
         day: the day of the predictions, UTC; yesterday when left out.
     """
-    scored = models.score(model, day or yesterday())
+    scored = models.score(model, day or day_before())
     log_scored(scored)
     alerting.deliver()
     return scored

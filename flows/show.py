@@ -14,8 +14,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from core.history import Difference
 from core.loading import Loaded
 from core.overview import Overview
+from flows.quarantine import Quarantine
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -124,3 +126,58 @@ def loaded(done: Loaded) -> str:
         f"{done.rows_good:,} rows in {days:,} day{'' if days == 1 else 's'}, "
         f"{done.rows_bad:,} in quarantine{refused}{known}"
     )
+
+
+@as_text.register
+def _(seen: Quarantine) -> None:
+    table(
+        f"{seen.dataset}: {seen.rows:,} rows in quarantine",
+        ("rule", "column", "rows#", "first day", "last day", "for example"),
+        (
+            (each.rule, each.column, each.rows, each.first_day, each.last_day, _sample(each))
+            for each in seen.rules
+        ),
+    )
+
+
+def _sample(rule: Any) -> str:
+    first = rule.samples[0]
+    return f"row {first['row']:,} of {first['day']}: {first['value'] or first['raw']}"
+
+
+@as_text.register
+def _(seen: list) -> None:  # type: ignore[type-arg]
+    if not seen:
+        print("nothing")
+    elif is_dataclass(seen[0]):
+        names = list(asdict(seen[0]))
+        rows = [[_cell(getattr(each, name)) for name in names] for each in seen]
+        numbers = {name for name in names if isinstance(getattr(seen[0], name), int)}
+        table("", [f"{n.replace('_', ' ')}#" if n in numbers else n for n in names], rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(str(each)[:12] for each in value)
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+
+
+@as_text.register
+def _(seen: Difference) -> None:
+    table(
+        f"{seen.dataset}: version {seen.before} to {seen.after}",
+        ("rows before#", "rows after#", "added#", "removed#", "changed#"),
+        [(seen.rows_before, seen.rows_after, seen.added, seen.removed, seen.changed)],
+    )
+    for change in seen.schema:
+        print(f"column {change}")
+    if seen.profile:
+        table(
+            "",
+            ("column", "metric", "before#", "after#"),
+            ((c.column, c.metric, _number(c.before), _number(c.after)) for c in seen.profile),
+        )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"

@@ -20,6 +20,7 @@ from tasks.models import Trained
 from tasks.patience import ON_LAKE
 
 BLOCK = "dayloop-webhooks"
+REFUSED = "refused_data"
 log = logging.getLogger("dayloop")
 
 
@@ -30,6 +31,15 @@ def tell(alerts: list[Alert]) -> list[Alert]:
     for alert in new:
         log.warning("alert (%s): %s", alert.severity, alert.title)
     return new
+
+
+@task(**ON_LAKE)
+def settle(loaded: Loaded) -> int:
+    """Resolves the alerts about days that were refused and are loaded now."""
+    bad = {day for day, _ in loaded.refused}
+    waiting = {record.alert.subject for record in outbox.state() if record.alert.kind == REFUSED}
+    over = [f"{loaded.dataset} {day}" for day in loaded.interval.days() if day not in bad]
+    return sum(outbox.resolve(REFUSED, subject) is not None for subject in waiting & {*over})
 
 
 @task(**ON_LAKE)
@@ -90,7 +100,7 @@ def refused(loaded: Loaded) -> list[Alert]:
     owner, name = catalog.dataset(loaded.dataset).owner, loaded.dataset
     return [
         Alert(
-            kind="refused_data",
+            kind=REFUSED,
             subject=f"{name} {day}",
             title=f"{name} {day} was refused: {reason}",
             text="The table keeps what it had. Nothing that reads it sees the refused rows.",

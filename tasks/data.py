@@ -4,9 +4,11 @@ from prefect import runtime, task
 
 import catalog
 from core import landing, loading
+from core import requeue as requeueing
 from core.intervals import Interval
 from core.landing import Landed
 from core.loading import Loaded
+from core.requeue import Requeued
 from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
 
 
@@ -21,3 +23,10 @@ def load(dataset: str, interval: Interval, landed: tuple[Landed, ...]) -> Loaded
     """Checks the landed bytes and replaces the days in the table."""
     run_id = runtime.flow_run.id or ""
     return loading.load(catalog.dataset(dataset), interval, landed, run_id=run_id)
+
+
+@task(task_run_name="requeue {dataset} {interval}", **ON_LAKE)
+def requeue(dataset: str, interval: Interval, dry_run: bool = False) -> Requeued:
+    """Replays landed bytes through today's rules."""
+    run_id = runtime.flow_run.id or ""
+    return requeueing.requeue(catalog.dataset(dataset), interval, dry_run=dry_run, run_id=run_id)

@@ -63,6 +63,13 @@ def test_an_alert_is_recorded_once_however_often_it_is_queued() -> None:
     assert (record.alert, record.queued_at, record.deliveries) == (make(), NOW, ())
 
 
+def test_an_empty_outbox_is_no_trouble() -> None:
+    with serve() as server:
+        assert (outbox.state(), outbox.waiting(), queue([]), resolve("a", "b")) == ([], 0, [], None)
+        assert first(parse(server.url)) == delivery.Tally()
+        assert (outbox.state(), outbox.waiting(), resolve("a", "b")) == ([], 0, None)
+
+
 def test_with_no_receiver_alerts_wait_and_a_first_receiver_gets_them() -> None:
     queue([make("a"), make("b")], now=NOW)
     assert deliver((), now=NOW) == {}
@@ -141,7 +148,9 @@ def test_a_refusal_is_dead_at_once_and_the_others_are_told_once() -> None:
         receivers = parse(f"{bad.url},{good.url}")
         queue([make("a"), make("b"), make("c")], now=NOW)
         tallies = deliver(receivers, now=NOW)
-        assert tallies[receivers[0].name] == delivery.Tally(dead=3, detail="answered 404")
+        assert tallies[receivers[0].name] == delivery.Tally(
+            dead=3, detail="answered 404", mourned=True
+        )
         told = [request.json for request in good.seen]
     assert Counter(each["kind"] for each in told) == {"refused_data": 3, "undelivered": 1}
     assert told[-1]["subject"] == receivers[0].name
@@ -267,6 +276,32 @@ def test_when_it_is_over_receivers_are_told_once_and_it_can_begin_again() -> Non
     assert [resolves for _, _, resolves in said] == ["", make().id, "", again]
     assert said[2][0] == again
     assert len({webhook_id for webhook_id, _, _ in said}) == 4
+
+
+def test_a_repeat_and_the_end_say_since_when_it_lasts() -> None:
+    with serve() as server:
+        receivers = parse(server.url)
+        for hours in (0, 5):
+            queue([make(key=str(hours))], now=NOW + hours * HOUR)
+            deliver(receivers, now=NOW + hours * HOUR)
+        resolve("refused_data", "sales 1998-04-02", now=NOW + 6 * HOUR)
+        deliver(receivers, now=NOW + 6 * HOUR)
+        queue([make(key="new")], now=NOW + 9 * HOUR)
+        deliver(receivers, now=NOW + 9 * HOUR)
+        since = [datetime.fromisoformat(request.json["since"]) for request in server.seen]
+    assert since == [NOW, NOW, NOW, NOW + 9 * HOUR]
+
+
+def test_a_disabled_receiver_is_counted_once_and_costs_no_second_round() -> None:
+    with serve(always(410)) as bad, serve() as good:
+        receivers = parse(f"{bad.url},{good.url}")
+        queue([make("a")], now=NOW)
+        deliver(receivers, now=NOW)
+        queue([make("b")], now=NOW + HOUR)
+        tallies = deliver(receivers, now=NOW + HOUR)
+    assert tallies[receivers[0].name].dead == 1
+    assert tallies[receivers[1].name].delivered == 1
+    assert not any(tally.mourned for tally in tallies.values())
 
 
 def test_nothing_is_resolved_that_was_not_told() -> None:
@@ -490,7 +525,7 @@ def test_killed_anywhere_nothing_is_lost_and_repeats_carry_the_same_id(
         return request.drip(0.3) if luck < 0.4 else request.answer()
 
     ledger = tmp_path_factory.mktemp("killed") / "queued"
-    kills = int(os.environ.get("DAYLOOP_TEST_KILLS", "5"))  # `300` for the long run
+    kills = int(os.environ.get("DAYLOOP_TEST_KILLS", "4"))
     base = time.time()
     with serve(behave) as server:
         for run in range(kills):
@@ -508,9 +543,11 @@ def test_killed_anywhere_nothing_is_lost_and_repeats_carry_the_same_id(
 def _killed(
     run: int, base: float, ledger: Path, url: str, *, alerts: int = 20
 ) -> subprocess.Popen[bytes]:
-    program = [sys.executable, str(HERE / "killed_delivery.py"), str(run), str(base), str(ledger)]
+    args = [str(run), str(base), "600", str(ledger), str(alerts)]
     env = {**os.environ, "DAYLOOP_WEBHOOKS": url, "PYTHONPATH": str(HERE.parent.parent)}
-    process = subprocess.Popen([*program, str(alerts)], env=env, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "killed_delivery.py"), *args], env=env, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.readline()
     return process

@@ -317,7 +317,10 @@ def test_what_quarantine_shows_is_cut() -> None:
         ("007,2026-01-01,1,1,1\n", "found '007', '2026-01-01'"),
         ('id,"day\n', "the quote opened on line 1 is never"),
         ('"id"x,day\n', "the header cannot be read"),
-        (HEAD + "a,2026-01-01,1,1,1,\n" * 3, "3 of 3 rows are misformed, the first by: wrong number of fields"),
+        (
+            HEAD + "a,2026-01-01,1,1,1,\n" * 3,
+            "3 of 3 rows are misformed, the first by: wrong number of fields",
+        ),
         (HEAD + "a,2026-01-01,1,1\n" * 3 + GOOD, "3 of 4 rows"),
         (HEAD + GOOD + 'a,2026-01-01,1,1,"1\n' + GOOD, "the quote opened on line 3 is never"),
         (HEAD + '"a,2026-01-01,1,1,1\n"b",2026-01-01,1,1,1\n', "the quote opened on line 2"),

@@ -19,7 +19,7 @@ from core.reading import ROW, read
 
 Row = list[str]
 QUICK = settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -113,7 +113,9 @@ CELLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[str]]] = {
         st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds"))
         | st.dates().map(str)
         | st.dates().map(lambda day: f"{day}T12:30+05:30")
-        | st.sampled_from(["2026-02-30", "01/02/2026", "", "2026-02-29", "2024-02-29", "9999-12-31"]),
+        | st.sampled_from(
+            ["2026-02-30", "01/02/2026", "", "2026-02-29", "2024-02-29", "9999-12-31"]
+        ),
     ),
 }
 
@@ -140,7 +142,9 @@ def test_every_row_is_converted_exactly_or_put_aside_with_the_first_column_that_
         if len(row) != 3:
             assert bad[number]["rule"] == "wrong number of fields"
             continue
-        values = [CELLS[kind][0](cell) if cell else "null" for kind, cell in zip(kinds, row, strict=True)]
+        values = [
+            CELLS[kind][0](cell) if cell else "null" for kind, cell in zip(kinds, row, strict=True)
+        ]
         if None in values:
             first = values.index(None)
             assert (bad[number]["column"], bad[number]["value"]) == ("abc"[first], row[first])
@@ -152,7 +156,9 @@ def test_every_row_is_converted_exactly_or_put_aside_with_the_first_column_that_
 @QUICK
 @given(
     rows=st.lists(st.lists(text_cells(), min_size=3, max_size=3), min_size=1, max_size=15),
-    damage=st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(list(b'",\n\r\0\xe9<1'))), max_size=3),
+    damage=st.lists(
+        st.tuples(st.integers(0, 10_000), st.sampled_from(list(b'",\n\r\0\xe9<1'))), max_size=3
+    ),
     cut=st.integers(0, 60),
 )
 def test_a_damaged_file_is_refused_or_every_row_it_has_is_numbered_once(

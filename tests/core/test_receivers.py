@@ -1,6 +1,7 @@
 import asyncio
 import json
 import pickle
+import socket
 import socketserver
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import jsonschema
 import pytest
 from local_receiver import serve
 
-from core import outbox, receivers
+from core import apprises, outbox, receivers
 from core.alerts import Alert, Message
 from core.errors import UsageError
 from core.formats import encode, plain_text
@@ -316,7 +317,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                         "contentType": {"const": "application/vnd.microsoft.card.adaptive"},
                         "content": {
                             "required": ["type", "version", "body"],
+                            "additionalProperties": False,  # so published: no extras of ours
                             "properties": {
+                                "$schema": {"type": "string"},
+                                "actions": {"items": {"required": ["type", "url"]}},
                                 "type": {"const": "AdaptiveCard"},
                                 "version": {"enum": ["1.2", "1.3", "1.4", "1.5"]},
                                 "body": {
@@ -556,6 +560,19 @@ def test_a_mail_server_that_refuses_is_tried_again_and_nothing_secret_is_said(
         (answer,) = [found[2] for found in outbox.try_out(parse(mailto(server)), [ALERT])]
     assert (answer.verdict, answer.detail) == ("retry", "apprise could not send it")
     assert "loop@example.com" not in caplog.text
+
+
+def test_a_mail_server_that_says_nothing_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAYLOOP_ALLOW_PRIVATE", "1")
+    monkeypatch.setattr(apprises, "APPRISE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = (
+            f"mailto://127.0.0.1:{silent.getsockname()[1]}?from=a@example.com&to=b@example.com"
+        )
+        (answer,) = [found[2] for found in outbox.try_out(parse(address), [ALERT])]
+    assert (answer.verdict, answer.detail) == ("retry", "not sent within 0.3 s")
 
 
 def test_a_private_mail_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

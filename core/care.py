@@ -1,0 +1,188 @@
+"""Care of the lake: what keeps it small and quick, and what finds damage."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core import artifacts, home, lake, ledger, registry
+from core.errors import ArtifactRefused, LakeDamaged
+
+KEEP_HOURS = 168  # younger files may belong to a reader or a commit that is under way
+SMALL_FILES = 8  # fewer in one partition are not worth writing again
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What was done for one table."""
+
+    table: str
+    files_before: int
+    files_after: int
+    files_removed: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Damage: where it is, what it is, what to do."""
+
+    where: str
+    what: str
+    todo: str
+
+
+def tables() -> tuple[str, ...]:
+    """The names of all tables of the lake."""
+    return tuple(name for name in home.listing("tables") if not name.startswith("."))
+
+
+def maintain(*, keep_hours: int = KEEP_HOURS) -> list[Maintained]:
+    """Compacts partitions of many small files, checkpoints, and removes files nobody needs.
+
+    Table versions that a registered, not retired, model was trained on stay readable, and
+    nothing younger than a week is removed.
+    """
+    needed = _needed_versions()
+    hours = max(keep_hours, KEEP_HOURS)
+    return [_maintain(name, needed.get(name, set()), hours) for name in tables()]
+
+
+def _maintain(name: str, needed: set[int], keep_hours: int) -> Maintained:
+    table = lake.open_table(name)
+    assert table is not None
+    before = len(table.file_uris())
+    for partition in _crowded(table):
+        table.optimize.compact(partition_filters=partition)
+    table.create_checkpoint()
+    removed = table.vacuum(
+        retention_hours=keep_hours, dry_run=False, keep_versions=sorted(needed) or None
+    )
+    after = lake.open_table(name)
+    assert after is not None
+    return Maintained(name, before, len(after.file_uris()), len(removed))
+
+
+def _crowded(table: lake.DeltaTable) -> list[list[tuple[str, str, str]] | None]:
+    columns = table.metadata().partition_columns
+    if not columns:
+        return [None] if len(table.file_uris()) >= SMALL_FILES else []
+    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    folders = [path.rsplit("/", 1)[0] for path in paths]
+    crowded = {folder for folder in folders if folders.count(folder) >= SMALL_FILES}
+    return [
+        [(part.split("=", 1)[0], "=", part.split("=", 1)[1]) for part in folder.split("/")]
+        for folder in sorted(crowded)
+    ]
+
+
+def _needed_versions() -> dict[str, set[int]]:
+    needed: dict[str, set[int]] = {}
+    for model in home.listing("models"):
+        for version in registry.versions(model):
+            if version.state in ("retired", "rejected"):
+                continue
+            plan = artifacts.manifest(version.artifact)["plan"]
+            for dataset, number in plan["table_versions"].items():
+                needed.setdefault(dataset, set()).add(number)
+    return needed
+
+
+def verify() -> list[Problem]:
+    """Reads every live file of every table, every registered artifact and every landed file."""
+    return [*_bad_tables(), *_bad_ledger(), *_bad_artifacts(), *_bad_landing()]
+
+
+def _bad_tables() -> Iterator[Problem]:
+    for name in tables():
+        restore = f"restore tables/{name} from a backup, or load its days again from landing/"
+        if home.is_local() and (torn := _torn_commit(name)):
+            yield Problem(f"tables/{name}", torn, restore)
+            continue
+        try:
+            table = lake.open_table(name)
+        except LakeDamaged as damage:
+            yield Problem(f"tables/{name}", str(damage), restore)
+            continue
+        assert table is not None
+        for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+            if found := _bad_file(f"tables/{name}/{action['path']}", action["num_records"]):
+                yield Problem(f"tables/{name}/{action['path']}", found, restore)
+
+
+def _torn_commit(name: str) -> str:
+    """delta-rs takes an emptied commit file for a commit that did nothing."""
+    folder = Path(home.address()) / "tables" / name / "_delta_log"
+    for log in sorted(folder.glob("*.json"))[-1:]:
+        lines = log.read_text(errors="replace").splitlines()
+        if not lines:
+            return f"the last commit {log.name} is empty"
+        try:
+            for line in lines:
+                json.loads(line)
+        except ValueError:
+            return f"the last commit {log.name} is torn"
+    return ""
+
+
+def _bad_file(path: str, rows: int | None) -> str:
+    try:
+        with home.open_read(path) as file:
+            read = pq.read_table(file).num_rows
+    except FileNotFoundError:
+        return "the file is missing"
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read: {str(error).splitlines()[0][:120]}"
+    return "" if rows is None or rows == read else f"holds {read} rows, the log says {rows}"
+
+
+def _bad_ledger() -> Iterator[Problem]:
+    rows = lake.read(ledger.TABLE)
+    for name in [] if rows is None else pc.unique(rows["dataset"]).to_pylist():
+        entries = ledger.entries(name)
+        said = sum(entry.rows_good for entry in entries if entry.status == "loaded")
+        refused = any(entry.status == "refused" for entry in entries)
+        table = lake.open_table(name)
+        have = table.count() if table else 0
+        if have != said and not (refused and have > said):  # a refused day keeps its old rows
+            yield Problem(
+                f"tables/{name}",
+                f"holds {have:,} rows, the ledger says {said:,}",
+                f"python -m flows backfill {name} over its days; it heals an interrupted load",
+            )
+
+
+def _bad_artifacts() -> Iterator[Problem]:
+    for model in home.listing("models"):
+        for version in registry.versions(model):
+            try:
+                manifest = artifacts.manifest(version.artifact)
+            except ArtifactRefused as refusal:
+                todo = f"python -m flows retire {model} {version.number}"
+                yield Problem(version.artifact.path, str(refusal), todo)
+                continue
+            for file, known in manifest["files"].items():
+                path = f"{version.artifact.path}/{file}"
+                if not home.exists(path) or _sha256(path) != known["sha256"]:
+                    todo = f"restore it from a backup, or python -m flows rollback {model}"
+                    yield Problem(path, "is missing or changed", todo)
+
+
+def _bad_landing() -> Iterator[Problem]:
+    for dataset in home.listing("landing"):
+        for file in home.listing(f"landing/{dataset}"):
+            path = f"landing/{dataset}/{file}"
+            if not file.startswith(".") and _sha256(path) != file.split(".")[0]:
+                yield Problem(path, "is not the bytes that were landed", "restore it from a backup")
+
+
+def _sha256(path: str) -> str:
+    with home.open_read(path) as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

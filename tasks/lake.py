@@ -1,0 +1,19 @@
+"""Tasks that care for the lake."""
+
+from prefect import task
+
+from core import care
+from core.care import Maintained, Problem
+from tasks.patience import ON_LAKE
+
+
+@task(**ON_LAKE)
+def maintain() -> list[Maintained]:
+    """Compacts, checkpoints and vacuums every table."""
+    return care.maintain()
+
+
+@task(**ON_LAKE)
+def verify() -> list[Problem]:
+    """Reads everything and lists what is damaged."""
+    return care.verify()
