@@ -24,9 +24,9 @@ lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and that the locks are current
 	@$(BIN)/lint-imports
 
 lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 	    --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.txt \
 	    -o requirements-dev.txt
 
@@ -46,7 +46,7 @@ set -e; \
 $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Dayloop needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'; \
 test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 echo "installing $(1) (about a minute with pip, seconds with uv)"; \
-{ command -v uv >/dev/null && uv pip install -q --python $(BIN)/python --require-hashes -r $(1); } \
-  || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); \
+{ command -v uv >/dev/null && uv pip install -q --python $(BIN)/python --require-hashes --no-deps -r $(1); } \
+  || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r $(1); \
 rm -f $(BIN)/.lock-*; touch $(RUN_LOCK) $@
 endef

@@ -36,8 +36,9 @@ def _require_types(declared: Any, prefix: str = "") -> None:
     """Each field of a plain type holds one: "0.05" is text, and `True` is no number of days."""
     for each in fields(declared):
         value = getattr(declared, each.name)
-        if not isinstance(each.type, type) or (each.type is float and type(value) is int):
+        if each.type is Any or not isinstance(each.type, type):
             continue
+        value = float(value) if each.type is float and type(value) is int else value
         right = isinstance(value, each.type) and not (each.type is int and value is True)
         kind = each.type.__name__
         require(right, prefix + each.name, f"must be of type {kind}, not {value!r:.60}")

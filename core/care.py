@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from core import artifacts, home, lake, ledger, registry
 from core.errors import ArtifactRefused, LakeDamaged
@@ -67,7 +68,7 @@ def _maintain(name: str, needed: set[int], keep_hours: int) -> Maintained:
     return Maintained(name, before, len(after.file_uris()), len(removed))
 
 
-def _crowded(table: lake.DeltaTable) -> list[list[tuple[str, str, str]] | None]:
+def _crowded(table: DeltaTable) -> list[list[tuple[str, str, str]] | None]:
     columns = table.metadata().partition_columns
     if not columns:
         return [None] if len(table.file_uris()) >= SMALL_FILES else []
@@ -146,7 +147,10 @@ def _bad_ledger() -> Iterator[Problem]:
         entries = ledger.entries(name)
         said = sum(entry.rows_good for entry in entries if entry.status == "loaded")
         refused = any(entry.status == "refused" for entry in entries)
-        table = lake.open_table(name)
+        try:
+            table = lake.open_table(name)
+        except LakeDamaged:
+            continue  # told already
         have = table.count() if table else 0
         if have != said and not (refused and have > said):  # a refused day keeps its old rows
             yield Problem(

@@ -42,7 +42,11 @@ def check(dataset: Dataset, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     """
     frame = _to_pandas(dataset, rows)
     nulls = _null_faults(dataset, rows)
-    faults = [*nulls, *_rule_faults(dataset, frame, rows, nulls)]
+    order = list(dataset.columns)
+    faults = sorted(
+        [*nulls, *_rule_faults(dataset, frame, rows, nulls)],
+        key=lambda fault: order.index(fault[0]) if fault[0] else len(order),
+    )
     fault = pd.Series(-1, index=frame.index, dtype="int64")
     for number, (_, _, failed) in reversed(list(enumerate(faults))):
         fault[failed] = number
@@ -124,7 +128,8 @@ def _bad_table(
     value = pd.Series(None, index=frame.index, dtype="object")
     for name in column.dropna().unique():
         picked = column == name
-        value[picked] = frame.loc[picked, name].astype("str").str.slice(0, VALUE_CHARS)
+        text = rows[name].cast(pa.string()).to_pandas().str.slice(0, VALUE_CHARS)
+        value[picked] = text[picked.to_numpy()].to_numpy()
     raw = frame.to_json(orient="records", lines=True, date_format="iso", date_unit="us")
     return pa.table(
         {
@@ -132,7 +137,7 @@ def _bad_table(
             "at": rows[dataset.day],
             "column": pa.array(column.to_list(), pa.string()),
             "rule": pa.array([rule for _, rule, _ in named], pa.string()),
-            "value": pa.array(value.to_list(), pa.string()),
+            "value": pa.array(value, pa.string(), from_pandas=True),
             "raw": pa.array(raw.splitlines(), pa.string()),
         },
         schema=BAD,

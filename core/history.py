@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 
 from catalog.kinds import Dataset
 from core import content, lake, ledger
@@ -127,7 +128,7 @@ def difference(dataset: Dataset, before: int, after: int) -> Difference:
     )
 
 
-def _open(dataset: str, version: int) -> lake.DeltaTable:
+def _open(dataset: str, version: int) -> DeltaTable:
     newest = lake.version(dataset)
     if newest is None or not 0 <= version <= newest:
         have = "none" if newest is None else f"0 to {newest}"

@@ -204,7 +204,8 @@ def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool
     version = lake.version(dataset.name)
     for run in runs_of(accepted):
         within = lake.moments(dataset.day, run)
-        rows = good.filter(_expression(within))
+        wanted = _expression(within)
+        rows = good.filter(wanted)
         version = lake.replace(
             dataset.name,
             lambda rows=rows: rows.scanner().to_reader(),  # type: ignore[misc]
@@ -213,7 +214,7 @@ def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool
             partition_by=[MONTH],
             note=f"load {run}",
         )
-        profiled = profiles.profile(dataset.name, dataset.columns, dataset.day, rows)
+        profiled = profiles.profile(dataset.name, dataset.columns, dataset.day, good, wanted)
         profiles.record(dataset.name, run, profiled)
     return version
 

@@ -102,7 +102,7 @@ def resolve(
     open_ids = list(story.open.get(probe.fingerprint, {}))
     if not open_ids:
         return None
-    told = [Alert.from_json(text) for text in outbox_table.texts(open_ids).values()]
+    told = [Alert.from_json(each) for each in outbox_table.texts(open_ids).values()]
     worst = min(told, key=lambda alert: SEVERITIES.index(alert.severity))
     at = story.after(probe.fingerprint, now or utc_now())
     over = Alert(
@@ -141,14 +141,15 @@ def deliver(
     def clock() -> datetime:
         return start + timedelta(seconds=time.monotonic() - began)
 
+    # First, so that a loop which is killed again and again gets over a table of many files.
+    with contextlib.suppress(LakeBusy):
+        outbox_table.tidy(start - timedelta(minutes=1))
     tallies = delivery.run(receivers, clock, began + seconds)
     if any(tally.mourned for tally in tallies.values()):  # that goes to the others now
         others = [each for each in receivers if not tallies[each.name].mourned]
         for name, tally in delivery.run(others, clock, began + seconds).items():
             delivered = tallies[name].delivered + tally.delivered
             tallies[name] = replace(tally, delivered=delivered)
-    with contextlib.suppress(LakeBusy):  # the next one will
-        outbox_table.tidy(clock() - timedelta(minutes=1))
     return tallies
 
 

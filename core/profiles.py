@@ -25,15 +25,19 @@ NUMERIC = ("int", "float")
 
 
 def profile(
-    dataset: str, columns: Mapping[str, str], day_column: str, rows: ds.Dataset
+    dataset: str,
+    columns: Mapping[str, str],
+    day_column: str,
+    rows: ds.Dataset,
+    where: ds.Expression,
 ) -> pa.Table:
     """One line a day, column and metric.
 
     Metrics: `rows` (of the day, column empty), `nulls`, `distinct`, and for numbers `mean`,
-    `stddev`, `min`, `max`, `p05`, `p50`, `p95`. Reads the rows as a stream, in one thread:
+    `stddev`, `min`, `max`, `p05`, `p50`, `p95`. Rows that `where` holds for are streamed, in one thread:
     sums in another order would differ in the last digit and look like a change.
     """
-    wide = _aggregate(columns, day_column, rows)
+    wide = _aggregate(columns, day_column, rows, where)
     parts = [_long(dataset, wide, "rows", "", "rows")]
     for name, kind in columns.items():
         metrics = ["nulls", "distinct"]
@@ -49,7 +53,9 @@ def record(dataset: str, interval: Interval, profiled: pa.Table) -> bool:
     return lake.replace_small(TABLE, profiled, where, partition_by=["dataset"])
 
 
-def _aggregate(columns: Mapping[str, str], day_column: str, rows: ds.Dataset) -> pa.Table:
+def _aggregate(
+    columns: Mapping[str, str], day_column: str, rows: ds.Dataset, where: ds.Expression
+) -> pa.Table:
     day = pc.floor_temporal(ds.field(day_column), unit="day").cast(pa.date32())
     project = {"_day": day, **{name: ds.field(name) for name in columns}}
     asked: list[tuple[str, str, pc.FunctionOptions | None, str]] = [
@@ -66,7 +72,9 @@ def _aggregate(columns: Mapping[str, str], day_column: str, rows: ds.Dataset) ->
             asked.append((name, "hash_tdigest", pc.TDigestOptions([*QUANTILES.values()]), name))
     plan = acero.Declaration.from_sequence(
         [
-            acero.Declaration("scan", acero.ScanNodeOptions(rows, columns=project)),
+            acero.Declaration("scan", acero.ScanNodeOptions(rows, columns=project, filter=where)),
+            # The scan's own filter only leaves out files; a filtered dataset's is ignored here.
+            acero.Declaration("filter", acero.FilterNodeOptions(where)),
             acero.Declaration("project", acero.ProjectNodeOptions([*project.values()], [*project])),
             acero.Declaration("aggregate", acero.AggregateNodeOptions(asked, keys=["_day"])),
         ]

@@ -65,7 +65,8 @@ def daily(day: date | None = None) -> Day:
     """
     day = day or day_before()
     problems: list[DayloopError] = []
-    loaded = [done for name in catalog.dataset_names() if (done := _load(name, day, problems))]
+    loads = [_load(name, day, problems) for name in catalog.dataset_names()]
+    loaded = [load for load in loads if load]
     done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]
     alerting.deliver()
     if problems:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from datetime import date, datetime
 from functools import singledispatch
 from pathlib import Path
@@ -149,8 +149,8 @@ def _sample(rule: Any) -> str:
 def _(seen: list) -> None:  # type: ignore[type-arg]
     if not seen:
         print("nothing")
-    elif is_dataclass(seen[0]):
-        names = list(asdict(seen[0]))
+    else:
+        names = [field.name for field in fields(seen[0])]
         rows = [[_cell(getattr(each, name)) for name in names] for each in seen]
         numbers = {name for name in names if isinstance(getattr(seen[0], name), int)}
         table("", [f"{n.replace('_', ' ')}#" if n in numbers else n for n in names], rows)

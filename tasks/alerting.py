@@ -10,7 +10,7 @@ from prefect.exceptions import MissingResult
 from prefect.utilities.urls import url_for
 
 import catalog
-from core import outbox, receivers
+from core import outbox, receivers, registry
 from core.alerts import Alert
 from core.errors import DataRefused, DayloopError, Incomplete
 from core.loading import Loaded
@@ -62,7 +62,7 @@ def _receivers() -> tuple[Receiver, ...]:
     if os.environ.get("DAYLOOP_WEBHOOKS"):
         return receivers.from_environment()
     try:
-        block = Secret.load(BLOCK)
+        block: Any = Secret.load(BLOCK)
     except ValueError:  # there is no such block
         return ()
     return receivers.parse(str(block.get()))
@@ -161,8 +161,8 @@ def judged(trained: Trained) -> list[Alert]:
     owner, name = catalog.model(trained.model).owner, trained.model
     mode = catalog.model(name).gate.mode
     subject, key = f"{name} {trained.version}", trained.verdict
-    if trained.promoted:
-        title = f"{name} {trained.version} ({trained.challenger}) is champion: {trained.reason}"
+    if why := trained.reason if trained.promoted else _untold(trained):
+        title = f"{name} {trained.version} ({trained.challenger}) is champion: {why}"
         return [
             Alert(
                 kind="promotion",
@@ -172,7 +172,7 @@ def judged(trained: Trained) -> list[Alert]:
                 owner=owner,
                 todo=f'python -m flows rollback {name} --by NAME --reason "..."',
                 run_url=_run_url(),
-                key=key,
+                key="promote",
             )
         ]
     asks = trained.verdict == "promote" and mode == "manual"
@@ -190,6 +190,14 @@ def judged(trained: Trained) -> list[Alert]:
             )
         ]
     return []
+
+
+def _untold(trained: Trained) -> str:
+    """Why the gate promoted what serves unchanged: a run killed just then told nobody."""
+    champion = registry.champion(trained.model) if trained.verdict == "unchanged" else None
+    events = champion.events if champion else ()
+    said = (each.reason for each in events if (each.event, each.by) == ("promoted", registry.GATE))
+    return next(said, "")
 
 
 def _run_url() -> str:

@@ -491,12 +491,13 @@ def test_no_secret_is_anywhere_after_many_failing_deliveries(
         now = NOW
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(delivery, "PACE", monkey)
-            for round_ in range(int(os.environ.get("DAYLOOP_TEST_ROUNDS", "2"))):
+            for round_ in range(int(os.environ.get("LONG_TEST_ROUNDS", "2"))):
                 queue([make(f"{round_}-{n}") for n in range(20)], now=now)
                 deliver(receivers, now=now, seconds=20)
                 now += HOUR
         tries = len(server.seen)
         shown = [repr(receivers), repr(outbox.state(now=now)), caplog.text, *capfd.readouterr()]
+    print("tries", tries)
     assert tries > 100
     files = [path for path in home.rglob("*") if path.is_file()]
     written = b"".join(path.read_bytes() for path in files) + repr(files).encode()
@@ -525,7 +526,7 @@ def test_killed_anywhere_nothing_is_lost_and_repeats_carry_the_same_id(
         return request.drip(0.3) if luck < 0.4 else request.answer()
 
     ledger = tmp_path_factory.mktemp("killed") / "queued"
-    kills = int(os.environ.get("DAYLOOP_TEST_KILLS", "4"))
+    kills = int(os.environ.get("LONG_TEST_KILLS", "4"))
     base = time.time()
     with serve(behave) as server:
         for run in range(kills):

@@ -121,7 +121,8 @@ def test_a_worker_runs_the_day_and_the_webhook_arrives(
         assert {row["day"] for row in rows(trained, "churn_predictions")} == {date(1998, 4, 2)}
         drift = next(seen.json for seen in receiver.seen if seen.json["kind"] == "drift")
         assert drift["subject"] == "churn version 1"
-        runs = server.ask("flow_runs/filter", deployments={"id": {"any_": [deployed["daily"]["id"]]}})
+        ids = {"id": {"any_": [deployed["daily"]["id"]]}}
+        runs = server.ask("flow_runs/filter", deployments=ids)
         [ours] = [each for each in runs if each["state_type"] == "COMPLETED"]
         assert ours["id"] in drift["run_url"]
         assert "retrain not due" in the_log_of(ours["id"], server)

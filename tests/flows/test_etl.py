@@ -51,9 +51,7 @@ def test_one_broken_row_goes_to_quarantine_and_the_day_is_loaded(source, home: P
     assert alerts(home) == []
 
 
-def test_a_fifth_of_broken_rows_refuses_the_day_and_the_table_keeps_what_it_had(
-    source, home: Path
-):
+def test_a_fifth_of_broken_rows_refuses_the_day_and_the_table_keeps_what_it_had(source, home: Path):
     etl("sales", DAY)
     before = rows(home, "sales")
     source(10)

@@ -1,6 +1,5 @@
 """SIGKILL in the middle: the next run makes it whole, as if nothing had happened."""
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -31,7 +30,8 @@ def killed(project: Project, home: Path, words: tuple[str, ...], sign: str) -> b
 def chain(project: Project, home: Path, words: tuple[str, ...], signs: tuple[str, ...]) -> None:
     """Each run gets a little further than the one before; the last to the end."""
     kills = [killed(project, home, words, sign) for sign in signs]
-    assert sum(kills) >= 3, f"only {sum(kills)} kills: the machine is too quick for this test"
+    # Where two follow each other closely, a kill may come after both.
+    assert sum(kills) >= len(signs) - 1
     done = project.run(*words)
     assert done.returncode == 0, done.stderr
 
@@ -45,10 +45,8 @@ def test_a_backfill_killed_on_its_way_ends_as_an_undisturbed_one(
         BACKFILL,
         (
             "landing/sales/*.csv.gz",
-            "tables/sales/_delta_log/*0.json",  # the table is made
             "tables/sales/_delta_log/*1.json",  # its rows are there, profile and ledger are not
-            "tables/profiles/_delta_log/*1.json",
-            "tables/ledger/_delta_log/*0.json",
+            "tables/ledger/_delta_log/*0.json",  # the ledger is made and says nothing yet
         ),
     )
 
@@ -68,8 +66,6 @@ def test_a_retraining_killed_on_its_way_ends_as_an_undisturbed_one(
         (
             "models/churn/snapshots/*/*.parquet",
             "models/churn/*/model.joblib",
-            "models/churn/*/manifest.json",
-            "tables/runs/_delta_log/*1.json",
             "tables/registry/_delta_log/*1.json",  # registered, not promoted
             "tables/registry/_delta_log/*2.json",  # promoted, nobody told yet
         ),
@@ -77,16 +73,13 @@ def test_a_retraining_killed_on_its_way_ends_as_an_undisturbed_one(
 
     assert models(loaded) == models(first_champion)
     found, expected = contents(loaded), contents(first_champion)
-    # Nobody was told by the run that promoted: the news of it is all that may be missing.
-    found.pop("outbox", None), expected.pop("outbox")
+    found.pop("outbox"), expected.pop("outbox")  # it names the run
     assert found == expected
+    assert news(loaded) == news(first_champion)
     for path in models(loaded):
-        assert (loaded / path / "model.joblib").read_bytes() == (
-            first_champion / path / "model.joblib"
-        ).read_bytes()
+        kept, undisturbed = (home / path / "model.joblib" for home in (loaded, first_champion))
+        assert kept.read_bytes() == undisturbed.read_bytes()
 
 
-def test_a_home_that_is_copied_is_as_good_as_the_first(history: Path, tmp_path: Path):
-    shutil.copytree(history, tmp_path / "copy")
-
-    assert contents(tmp_path / "copy") == contents(history)
+def news(home: Path) -> list[tuple[str, str, str]]:
+    return [(told["kind"], told["subject"], told["title"]) for told in alerts(home)]
