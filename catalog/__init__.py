@@ -60,17 +60,31 @@ def model(name: str) -> Model:
     return found
 
 
+def require_dataset(name: str) -> None:
+    """Raises UnknownName where there is no such dataset; imports nothing."""
+    _require("datasets", "dataset", name)
+
+
+def require_model(name: str) -> None:
+    """Raises UnknownName where there is no such model; imports nothing."""
+    _require("models", "model", name)
+
+
 def _names(folder: str) -> tuple[str, ...]:
     files = (ROOT / folder).glob("*.py")
     return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
 
 
-def _load(folder: str, kind: str, name: str) -> Dataset | Model:
+def _require(folder: str, kind: str, name: str) -> None:
     names = _names(folder)
     if name not in names:
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"there is {', '.join(names) or 'none'}"
         raise UnknownName(f"no {kind} '{name}'; {hint}")
+
+
+def _load(folder: str, kind: str, name: str) -> Dataset | Model:
+    _require(folder, kind, name)
     file = f"catalog/{folder}/{name}.py"
     try:
         found = getattr(import_module(f"catalog.{folder}.{name}"), kind, None)

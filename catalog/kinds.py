@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 NAME = r"[a-z][a-z0-9_]{0,62}"
+TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 RESERVED = {"ledger", "profiles", "runs", "registry", "performance", "drift", "outbox"}
 MAX_HORIZON_DAYS = 3650
 METRICS = ("roc_auc", "average_precision", "brier")
@@ -56,8 +57,13 @@ def _require_name(name: str) -> None:
     require(
         bool(fullmatch(NAME, name)),
         "name",
-        f"'{name}' must be lower case letters, digits and underscores, a letter first",
+        f"{name!r} must be lower case letters, digits and underscores, a letter first",
     )
+
+
+def _require_time(due: str) -> None:
+    right = bool(fullmatch(TIME_OF_DAY, due))
+    require(right, "due", f"'{due}' must be a time of day such as 06:30, UTC")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +144,7 @@ class Dataset:
         day: the datetime column that says to which day (UTC) a row belongs.
         max_bad_share: a day is refused when more than this share of its rows is bad.
         min_rows: a day is refused when it brings fewer rows than this.
+        due: the time of day, UTC, by which the day before must be in; else `late` is told.
         description: one line for people.
     """
 
@@ -148,6 +155,7 @@ class Dataset:
     day: str
     max_bad_share: float = 0.01
     min_rows: int = 1
+    due: str = "12:00"
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -165,6 +173,7 @@ class Dataset:
             f"must be at least 0 and below 1, not {self.max_bad_share}",
         )
         require(self.min_rows >= 0, "min_rows", f"must not be negative, not {self.min_rows}")
+        _require_time(self.due)
         require(
             hasattr(self.schema, "to_schema") or hasattr(self.schema, "columns"),
             "schema",
@@ -225,7 +234,7 @@ class Candidate:
 
     def __post_init__(self) -> None:
         _require_types(self, "candidates.")
-        require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name '{self.name}'")
+        require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name {self.name!r}")
         require(callable(self.estimator), "candidates", f"{self.name}: must be a function")
 
 
@@ -333,6 +342,8 @@ class Model:
         metric: what it is judged by, on days none of them was trained on.
         retrain: when the daily loop fits again.
         drift: when a distribution counts as moved.
+        due: the time of day, UTC, by which its predictions for it must be there; else
+            `late` is told.
         seed: of every random choice.
         description: one line for people.
     """
@@ -349,6 +360,7 @@ class Model:
     metric: str = "roc_auc"
     retrain: Retrain = field(default_factory=Retrain)
     drift: Drift = field(default_factory=Drift)
+    due: str = "12:00"
     seed: int = 0
     description: str = ""
 
@@ -364,6 +376,7 @@ class Model:
         require(
             self.metric in METRICS, "metric", f"'{self.metric}' is none of {', '.join(METRICS)}"
         )
+        _require_time(self.due)
         require(bool(self.inputs), "inputs", "must name at least one dataset")
         for dataset, columns in self.inputs.items():
             require(

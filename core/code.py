@@ -1,12 +1,15 @@
 """Which code did it: the project's version, and hashes of single functions."""
 
+import ast
 import dis
 import functools
 import hashlib
+import inspect
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -38,7 +41,7 @@ def digest(*parts: Any) -> str:
 
 
 def of_function(function: Callable[..., Any]) -> str:
-    """A hash of what a function does: its bytecode, its helpers' and the values they use.
+    """A hash of what a function does: its source, its helpers' and the values they use.
 
     Helpers count where they are of the same package (`catalog`), in whichever file; libraries
     do not. Comments, docstrings and line numbers do not count, so that editing them trains
@@ -85,7 +88,7 @@ def _of_function(function: FunctionType, package: str, seen: set[Any]) -> list[A
     known = [function.__defaults__, function.__kwdefaults__]
     known += [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     parts: list[Any] = [_parts(value, package, seen) for value in known]
-    parts += _of_code(function.__code__)
+    parts += _source(function) or _of_code(function.__code__)
     names = _names(function.__code__)
     for name_, value in _globals(function, names, package):
         parts += [name_, _parts(value, package, seen)]
@@ -146,6 +149,23 @@ def _our_modules(function: FunctionType, names: set[str], package: str) -> Itera
             yield value
         elif name.startswith(f"{package}."):  # imported inside of the function
             yield sys.modules.get(name) or import_module(name)
+
+
+def _source(function: FunctionType) -> list[Any]:
+    """Its source without comments and docstrings; empty where there is none to be had.
+
+    Bytecode changes with each Python: an upgrade must not look like other features.
+    """
+    if function.__name__ == "<lambda>":
+        return []
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError):
+        return []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return [ast.unparse(tree)]
 
 
 def _of_code(code: CodeType) -> list[Any]:

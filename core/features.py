@@ -153,9 +153,7 @@ def _buckets(
             with lake.in_words(name):
                 _deal(scan, model.entity, count, Path(folder) / name)
         for number in range(count):
-            yield {
-                name: _sorted(_dealt(Path(folder) / name, number)).to_pandas() for name in scans
-            }
+            yield {name: _sorted(_dealt(Path(folder) / name, number)).to_pandas() for name in scans}
 
 
 def _bucket_count(versions: Versions) -> int:

@@ -124,9 +124,7 @@ def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
     changed = lake.replace_small(DRIFT_TABLE, table, where, partition_by=["model"])
     before, new = _measured_on(model.name, day), _mature(model, datasets, day)
     realised = sorted([*before, *new], key=lambda each: each.day)
-    return Watched(
-        model.name, day, number, tuple(measured), tuple(realised), changed or bool(new)
-    )
+    return Watched(model.name, day, number, tuple(measured), tuple(realised), changed or bool(new))
 
 
 def _manifest(model: str, number: int) -> dict[str, object]:
@@ -186,9 +184,7 @@ def _mature(model: Model, datasets: Datasets, day: date) -> list[Realised]:
     return [each for each in found if each]
 
 
-def _realise(
-    model: Model, datasets: Datasets, day: date, measured_on: date
-) -> Realised | None:
+def _realise(model: Model, datasets: Datasets, day: date, measured_on: date) -> Realised | None:
     horizon = Interval(day, day + (day - scoring.matured(model, day)))
     trusts = {name: ledger.trust(name, horizon) for name in model.inputs}
     if not all(found.trusted for found in trusts.values()):

@@ -120,6 +120,19 @@ def resolve(
     return over
 
 
+def told(kind: str, subjects: Sequence[str]) -> dict[str, tuple[Alert, ...]]:
+    """The alerts about these things that are not over yet, oldest first; only what has any."""
+    prints = {s: Alert(kind=kind, subject=s, title="").fingerprint for s in subjects}
+    story = _Story(set(prints.values()))
+    open_ids = {s: list(story.open.get(thing, ())) for s, thing in prints.items()}
+    texts = outbox_table.texts([each for ids in open_ids.values() for each in ids])
+    return {
+        subject: tuple(Alert.from_json(texts[each]) for each in ids)
+        for subject, ids in open_ids.items()
+        if ids
+    }
+
+
 def deliver(
     receivers: Sequence[Receiver],
     *,

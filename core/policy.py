@@ -37,5 +37,5 @@ def decide(
         return Retraining(False, f"{what}, {rule.on_drifted} needed")
     if age_days < rule.cooldown_days:
         until = last_as_of + rule.cooldown_days * DAY
-        return Retraining(False, f"{what}; trained as of {last_as_of}, not again before {until}")
+        return Retraining(False, f"{what}, cooling down until {until}")
     return Retraining(True, f"{what}: {', '.join(drifted)}")

@@ -159,9 +159,7 @@ def prepare(model: Model, datasets: Datasets, planned: Plan) -> None:
         path = _snapshot_path(planned, day)
         if home.exists(path):
             continue
-        found = features.snapshot(
-            model, datasets, planned.table_versions, day, with_labels=True
-        )
+        found = features.snapshot(model, datasets, planned.table_versions, day, with_labels=True)
         assert found.labels is not None
         if found.labels.nunique() < 2:
             raise NotTrained(

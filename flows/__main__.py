@@ -8,9 +8,10 @@ import logging
 import os
 import sys
 from contextlib import redirect_stdout
-from typing import Annotated, Any
+from difflib import get_close_matches
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 import catalog
 from catalog.kinds import DeclarationError
@@ -40,9 +41,11 @@ VERBS = {
 app = App(
     name="python -m flows",
     help="A small team's daily data-to-model loop. Without a verb: what there is.",
-    help_epilogue="Every verb takes --json and --help. State lives in DAYLOOP_HOME.",
+    help_epilogue="Every verb takes --help, and --json for one JSON document on standard output.",
     version_flags=[],
 )
+OF_DATASETS = {"etl", "backfill", "requeue", "quarantine", "history", "diff"}
+OF_MODELS = {"retrain", "score", "monitor", "promote", "rollback", "retire"}
 ELSEWHERE = {"diff": "history", "verify": "maintain"}
 for verb, words in VERBS.items():
     app.command(f"flows.{ELSEWHERE.get(verb, verb)}:{verb}", name=verb, help=words)
@@ -56,19 +59,11 @@ def overview() -> Any:
     return overview.overview(catalog.dataset_names(), catalog.model_names())
 
 
-@app.meta.default
-def launch(
-    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
-) -> None:
-    """Runs a verb and shows what came of it.
-
-    Args:
-        words: the verb and what it takes.
-        as_json: one JSON document on standard output, and nothing else there.
-    """
+def main(words: list[str]) -> int:
+    """Runs a verb, shows what came of it, returns the exit status."""
+    as_json = "--json" in words
     try:
-        result, status = _run(words), 0
+        result, status = _run([word for word in words if word != "--json"]), 0
     except (UsageError, DeclarationError, catalog.UnknownName) as mistake:
         result, status = mistake, USAGE
     except DayloopError as refusal:
@@ -79,7 +74,7 @@ def launch(
             print(json.dumps({"error": type(result).__name__, "message": str(result)}))
     else:
         _show(result, as_json)
-    sys.exit(status)
+    return status
 
 
 def _show(result: Any, as_json: bool) -> None:
@@ -94,16 +89,27 @@ def _show(result: Any, as_json: bool) -> None:
         show.as_text(result)
 
 
-def _run(words: tuple[str, ...]) -> Any:
+def _run(words: list[str]) -> Any:
+    _check_names(words)
     command, bound, _ = app.parse_args(words, exit_on_error=True)
-    # Before Prefect starts: a wrong name should not cost ten seconds to hear of.
-    if name := bound.arguments.get("dataset"):
-        catalog.dataset(name)
-    if name := bound.arguments.get("model"):
-        catalog.model(name)
     _show_progress()
     with redirect_stdout(sys.stderr):
         return command(*bound.args, **bound.kwargs)
+
+
+def _check_names(words: list[str]) -> None:
+    # Before anything is imported: a wrong name should not cost ten seconds to hear of.
+    verb, name = (*words, "", "")[:2]
+    if verb and not verb.startswith("-") and verb not in VERBS:
+        close = get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "--help lists them"
+        raise UsageError(f"no verb '{verb}'; {hint}")
+    if not name or name.startswith("-"):
+        return
+    if verb in OF_DATASETS:
+        catalog.require_dataset(name)
+    elif verb in OF_MODELS:
+        catalog.require_model(name)
 
 
 def _show_progress() -> None:
@@ -119,6 +125,7 @@ def _show_progress() -> None:
 def _quiet_prefect() -> None:
     # What a person at a terminal wants to read; in a worker the settings of prefect.yaml hold.
     for name, value in {
+        "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "dayloop",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -131,4 +138,4 @@ def _quiet_prefect() -> None:
 
 if __name__ == "__main__":
     _quiet_prefect()
-    app.meta()
+    sys.exit(main(sys.argv[1:]))

@@ -88,8 +88,18 @@ def _(done: Day) -> None:
 def _days(done: Sequence[Day]) -> None:
     table(
         "Loaded",
-        ("day", "dataset", "rows"),
-        ((str(day.day), each.dataset, loaded(each)) for day in done for each in day.loaded),
+        ("day", "dataset", "rows#", "in quarantine#", ""),
+        (
+            (
+                str(day.day),
+                each.dataset,
+                each.rows_good,
+                each.rows_bad,
+                "" if each.changed else "as before",
+            )
+            for day in done
+            for each in day.loaded
+        ),
     )
     table(
         "Scored and watched the morning after",
@@ -123,6 +133,7 @@ def _(done: Demo) -> None:
         ("backfill sales", str(done.history.interval), loaded(done.history)),
         ("retrain churn", f"as of {done.trained.as_of}", trained(done.trained)),
     ]
+    print()
     table("What happened", ("", "", ""), rows)
     _days(done.days)
     as_text(done.now)
@@ -130,7 +141,7 @@ def _(done: Demo) -> None:
         print(f"  {title}")
     if not done.changed:
         print("Nothing has changed: an earlier run had done all of it.")
-    print(f"\nThat took {done.seconds:.0f} seconds.", end=" ")
+    print(f"\nThat took {done.seconds:.0f} seconds.\n")
     commands(
         (
             ("python -m flows", "what there is"),

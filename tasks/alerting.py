@@ -12,7 +12,7 @@ from prefect.utilities.urls import url_for
 import catalog
 from core import outbox, receivers, registry
 from core.alerts import Alert
-from core.errors import DataRefused, DayloopError, Incomplete
+from core.errors import DataRefused, DayloopError, Incomplete, UsageError
 from core.loading import Loaded
 from core.monitoring import Watched
 from core.receivers import Receiver
@@ -71,7 +71,9 @@ def _receivers() -> tuple[Receiver, ...]:
 def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """State hook: tells that a flow failed or crashed, unless its reasons are told already."""
     reason = _reason(state)
-    if isinstance(reason, DataRefused) or (isinstance(reason, Incomplete) and reason.told):
+    if isinstance(reason, (DataRefused, UsageError)):  # told already; the caller's own mistake
+        return
+    if isinstance(reason, Incomplete) and reason.told:
         return
     text = str(reason) if isinstance(reason, DayloopError) else state.message or ""
     alert = Alert(

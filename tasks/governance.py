@@ -48,20 +48,19 @@ def retire(model: str, version: int, by: str, reason: str) -> Ruling:
 def _ruled(model: str, decision: str, version: int, by: str, reason: str, changed: bool) -> Ruling:
     champion = registry.champion(model)
     serving = champion.number if champion else 0
-    if changed:
-        alert = Alert(
-            kind="promotion",
-            subject=f"{model} {version}",
-            title=f"{model} {version} was {decision} by {by}: {reason}",
-            text=f"champion now: {serving or 'none'}",
-            severity="info" if serving else "page",
-            owner=catalog.model(model).owner,
-            todo=f"python -m flows score {model}"
-            if serving
-            else f"python -m flows retrain {model}",
-            key=str(len(registry.history(model))),
-        )
-        alerting.tell.fn([alert])
+    own = [event for event in registry.history(model) if event.version == version]
+    # Told again where a rerun finds it done, in case a kill came between: the outbox knows it.
+    alert = Alert(
+        kind="promotion",
+        subject=f"{model} {version}",
+        title=f"{model} {version} was {decision} by {by}: {reason}",
+        text=f"champion now: {serving or 'none'}",
+        severity="info" if serving else "page",
+        owner=catalog.model(model).owner,
+        todo=f"python -m flows {'score' if serving else 'retrain'} {model}",
+        key=str(own[-1].number),
+    )
+    alerting.tell.fn([alert])
     return Ruling(
         model=model,
         decision=decision,

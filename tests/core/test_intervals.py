@@ -19,13 +19,13 @@ def test_an_interval_holds_its_start_and_not_its_end() -> None:
 
 @pytest.mark.parametrize("end", [FIRST, FIRST - timedelta(days=1)])
 def test_an_interval_without_a_day_is_a_usage_mistake(end: date) -> None:
-    with pytest.raises(UsageError, match="end must be after start"):
+    with pytest.raises(UsageError, match="end must be later"):
         Interval(FIRST, end)
 
 
 def test_an_interval_reads_well() -> None:
     assert str(Interval.of_day(FIRST)) == "2024-02-28"
-    assert str(Interval(FIRST, MARCH)) == "2024-02-28 to 2024-03-01"
+    assert str(Interval(FIRST, MARCH)) == "2024-02-28 through 2024-02-29"
 
 
 def test_days_are_of_utc() -> None:

@@ -175,8 +175,10 @@ def test_replace_is_whole_or_not_at_all_wherever_it_is_killed(home: Path) -> Non
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        found = lake.read("killed").group_by("key").aggregate(
-            [("value", "count"), ("value", "min"), ("value", "max")]
+        found = (
+            lake.read("killed")
+            .group_by("key")
+            .aggregate([("value", "count"), ("value", "min"), ("value", "max")])
         )
         state = {row["key"]: row for row in found.to_pylist()}
         assert (state["other"]["value_count"], state["other"]["value_min"]) == (5, 7)
@@ -277,13 +279,13 @@ def test_a_home_that_cannot_be_a_folder_is_one_line_at_once(
 def test_a_missing_permission_is_one_line(home: Path, where: str) -> None:
     lake.append("t", rows("a"))
     (home / where).chmod(0o700)
-    program = f"""
+    program = """
 import os, sys
 from core import lake
 from core.errors import DayloopError
 import pyarrow as pa
 os.setuid(65534)
-for what in (lambda: lake.read("t"), lambda: lake.append("t", pa.table({{"a": [1]}}))):
+for what in (lambda: lake.read("t"), lambda: lake.append("t", pa.table({"a": [1]}))):
     try:
         what()
     except DayloopError as error:

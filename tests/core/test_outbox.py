@@ -497,7 +497,6 @@ def test_no_secret_is_anywhere_after_many_failing_deliveries(
                 now += HOUR
         tries = len(server.seen)
         shown = [repr(receivers), repr(outbox.state(now=now)), caplog.text, *capfd.readouterr()]
-    print("tries", tries)
     assert tries > 100
     files = [path for path in home.rglob("*") if path.is_file()]
     written = b"".join(path.read_bytes() for path in files) + repr(files).encode()

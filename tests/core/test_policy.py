@@ -19,9 +19,9 @@ MODEL = synthetic.model(retrain=Retrain(every_days=30, on_drifted=2, cooldown_da
         (29, ("a",), False, "1 drifted, 2 needed"),
         (29, ("a", "score"), True, "a, score"),
         (7, ("a", "b"), True, "a, b"),
-        (6, ("a", "b"), False, "not again before 2024-03-02"),
+        (6, ("a", "b"), False, "cooling down until"),
         (0, (), False, "0 drifted"),
-        (-5, ("a", "b"), False, "not again before"),
+        (-5, ("a", "b"), False, "cooling down until"),
     ],
 )
 def test_retraining_is_due_by_age_or_by_drift_after_the_cooldown(

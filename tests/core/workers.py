@@ -40,9 +40,7 @@ def together(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> l
 
 def start(target: Callable[..., None], *arguments: Any) -> Any:
     _serve()
-    process = context.Process(
-        target=_at_home, args=(os.environ["DAYLOOP_HOME"], target, arguments)
-    )
+    process = context.Process(target=_at_home, args=(os.environ["DAYLOOP_HOME"], target, arguments))
     process.start()
     return process
 

@@ -54,6 +54,8 @@ def program(log: Path, *words: str, cwd: Path | None = None, **env: str) -> Iter
             env={**os.environ, **env},
             stdout=file,
             stderr=subprocess.STDOUT,
+            # A shell's background job ignores SIGINT, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield

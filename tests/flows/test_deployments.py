@@ -87,6 +87,14 @@ def test_deploy_all_asks_nothing_and_deploys_all(deployed: dict[str, Any]):
     assert deployed["etl-sales"]["parameters"] == {"dataset": "sales"}
 
 
+def test_the_loop_does_not_wait_behind_late_deliveries(deployed: dict[str, Any], server: Server):
+    queues = server.ask("work_pools/dayloop/queues/filter")
+
+    priority = {each["name"]: each["priority"] for each in queues}
+    assert priority[deployed["daily"]["work_queue_name"]] < priority["deliver"]
+    assert deployed["deliver"]["work_queue_name"] == "deliver"
+
+
 def test_the_scheduler_creates_runs(deployed: dict[str, Any], server: Server):
     """With sqlalchemy 2.1 it created none, and said so only in the server's log."""
 
