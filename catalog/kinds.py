@@ -144,6 +144,9 @@ class Dataset:
         day: the datetime column that says to which day (UTC) a row belongs.
         max_bad_share: a day is refused when more than this share of its rows is bad.
         min_rows: a day is refused when it brings fewer rows than this.
+        lookback_days: the daily loop loads so many earlier days again, for late rows.
+        catch_up: what it does about days it has missed: `all` loads them first, `latest`
+            goes without them (only the newest state counts), `skip` leaves them to a person.
         due: the time of day, UTC, by which the day before must be in; else `late` is told.
         description: one line for people.
     """
@@ -155,6 +158,8 @@ class Dataset:
     day: str
     max_bad_share: float = 0.01
     min_rows: int = 1
+    lookback_days: int = 0
+    catch_up: Literal["all", "latest", "skip"] = "all"
     due: str = "12:00"
     description: str = ""
 
@@ -173,6 +178,16 @@ class Dataset:
             f"must be at least 0 and below 1, not {self.max_bad_share}",
         )
         require(self.min_rows >= 0, "min_rows", f"must not be negative, not {self.min_rows}")
+        require(
+            self.lookback_days >= 0,
+            "lookback_days",
+            f"must not be negative, not {self.lookback_days}",
+        )
+        require(
+            self.catch_up in ("all", "latest", "skip"),
+            "catch_up",
+            f"'{self.catch_up}' is none of all, latest, skip",
+        )
         _require_time(self.due)
         require(
             hasattr(self.schema, "to_schema") or hasattr(self.schema, "columns"),

@@ -1,10 +1,8 @@
 """Care of the lake: what keeps it small and quick, and what finds damage."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -101,9 +99,6 @@ def verify() -> list[Problem]:
 def _bad_tables() -> Iterator[Problem]:
     for name in tables():
         restore = f"restore tables/{name} from a backup, or load its days again from landing/"
-        if home.is_local() and (torn := _torn_commit(name)):
-            yield Problem(f"tables/{name}", torn, restore)
-            continue
         try:
             table = lake.open_table(name)
         except LakeDamaged as damage:
@@ -113,21 +108,6 @@ def _bad_tables() -> Iterator[Problem]:
         for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
             if found := _bad_file(f"tables/{name}/{action['path']}", action["num_records"]):
                 yield Problem(f"tables/{name}/{action['path']}", found, restore)
-
-
-def _torn_commit(name: str) -> str:
-    """delta-rs takes an emptied commit file for a commit that did nothing."""
-    folder = Path(home.address()) / "tables" / name / "_delta_log"
-    for log in sorted(folder.glob("*.json"))[-1:]:
-        lines = log.read_text(errors="replace").splitlines()
-        if not lines:
-            return f"the last commit {log.name} is empty"
-        try:
-            for line in lines:
-                json.loads(line)
-        except ValueError:
-            return f"the last commit {log.name} is torn"
-    return ""
 
 
 def _bad_file(path: str, rows: int | None) -> str:

@@ -272,7 +272,8 @@ def _formatted(texts: pa.Array, form: str, zone: str) -> Converted:
         local = only_where(same, parsed.cast(LOCAL))
     rest = np.flatnonzero(as_mask(pc.is_null(local)))
     found = [_strptime(text, form) for text in texts.take(pa.array(rest)).to_pylist()]
-    aware = [moment if moment and moment.tzinfo else None for moment in found]
+    # In UTC: pandera sets PYARROW_IGNORE_TIMEZONE, and Arrow then leaves offsets out silently.
+    aware = [moment.astimezone(UTC) if moment and moment.tzinfo else None for moment in found]
     naive = [None if moment and moment.tzinfo else moment for moment in found]
     mask = np.zeros(len(texts), np.bool_)
     mask[rest] = True

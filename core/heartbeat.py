@@ -238,7 +238,7 @@ def _unchecked(subject: str, why: str, now: datetime, owner: str = "") -> _Found
         title=f"heartbeat: {subject} cannot be looked at: {why}",
         severity="page",
         owner=owner,
-        todo="python -m flows verify",
+        todo="python -m flows heartbeat",
         key=f"{now:%Y-%m-%d}",
     )
     return _Found(Pulse(subject=subject, day=None, status="not checked", detail=why), (alert,))

@@ -5,7 +5,9 @@ Every write is one atomic commit and, on a local disk, synced before it is repor
 a table opened short without an error).
 """
 
+import fcntl
 import json
+import os
 import random
 import re
 import time
@@ -157,7 +159,10 @@ def open_table(table: str, version: int | None = None) -> DeltaTable | None:
 
 def _open(table: str, version: int | None) -> DeltaTable | None:
     try:
-        return DeltaTable(_address(table), version=version)
+        found = DeltaTable(_address(table), version=version)
+        if home.is_local():
+            _require_commit(table, found.version())
+        return found
     except TableNotFoundError:
         if home.is_local():
             _folder(table).exists()  # raises where it may not be looked at: that is not "none yet"
@@ -166,6 +171,16 @@ def _open(table: str, version: int | None) -> DeltaTable | None:
         if "version" in str(error).lower() and version is not None:
             raise LakeDamaged(f"table {table} has no version {version} any more") from error
         raise LakeDamaged(f"table {table} cannot be opened: {_first_line(error)}") from error
+
+
+def _require_commit(table: str, number: int) -> None:
+    # After a power cut delta-rs takes an emptied commit file for one that did nothing.
+    log = _folder(table) / "_delta_log" / f"{number:020}.json"
+    if log.exists() and log.stat().st_size == 0:
+        raise LakeDamaged(
+            f"table {table} is damaged: its last commit {log.name} is empty; restore it from a "
+            "backup, or remove that file and load the days again"
+        )
 
 
 def version(table: str) -> int | None:
@@ -219,8 +234,8 @@ def create(table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> D
         if found := open_table(table):
             return found
         try:
-            with in_words(table):
-                return DeltaTable.create(
+            with in_words(table), _one_maker():
+                return open_table(table) or DeltaTable.create(
                     _address(table),
                     schema,
                     mode="ignore",
@@ -233,6 +248,25 @@ def create(table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> D
                 raise
         _pause(attempt)
     raise LakeBusy(f"table {table}: other writers kept making it; try again")
+
+
+@contextmanager
+def _one_maker() -> Iterator[None]:
+    """Has makers on one machine wait for each other.
+
+    Of two at once delta-rs lets the slower commit its schema over the faster's, as version 1.
+    """
+    if not home.is_local():
+        yield
+        return
+    folder = Path(home.address(), "tables")
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _pause(attempt: int) -> None:
@@ -346,7 +380,8 @@ def _commit(
 
 def _is_conflict(error: Exception) -> bool:
     text = str(error).lower()
-    return any(word in text for word in ("concurrent", "conflict", "failed to commit transaction"))
+    words = ("concurrent", "conflict", "changed since last commit", "failed to commit transaction")
+    return any(word in text for word in words)
 
 
 def _write(

@@ -5,12 +5,15 @@ many days or runs need them.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import BinaryIO
 
 from catalog.kinds import Dataset
-from core import home
+from core import home, lake
 from core.errors import LakeDamaged, SourceUnreachable
 from core.intervals import Interval
 
@@ -80,21 +83,37 @@ def landed_before(dataset: Dataset, sha256s: str, day: date) -> tuple[Landed, ..
 
 def _land_file(dataset: Dataset, origin: str, day: date | None) -> Landed:
     file = home.PROJECT / origin
-    try:
+    extension = "".join(file.suffixes[-2:] if file.suffix in (".gz", ".zst") else [file.suffix])
+    with _reading(dataset, origin):
         digest = _sha256(file)
-        extension = "".join(
-            file.suffixes[-2:] if file.suffix in (".gz", ".zst") else file.suffixes[-1:]
-        )
-        path = f"landing/{dataset.name}/{digest}{extension}"
-        if not home.exists(path):
-            copied = hashlib.sha256()
-            with file.open("rb") as source, home.open_write(path) as target:
-                while chunk := source.read(CHUNK_BYTES):
-                    copied.update(chunk)
-                    target.write(chunk)
-                if copied.hexdigest() != digest:
-                    raise SourceUnreachable(f"{dataset.name}: {origin} changed while it was read")
-        return Landed(path, digest, home.size(path), origin, day)
+    path = f"landing/{dataset.name}/{digest}{extension}"
+    if not home.exists(path):
+        with lake.in_words("landing"), home.open_write(path) as target:
+            _copy(dataset, origin, file, target, digest)
+    return Landed(path, digest, home.size(path), origin, day)
+
+
+def _copy(dataset: Dataset, origin: str, file: Path, target: BinaryIO, digest: str) -> None:
+    copied = hashlib.sha256()
+    with _reading(dataset, origin):
+        source = file.open("rb")
+    with source:
+        while True:
+            with _reading(dataset, origin):
+                chunk = source.read(CHUNK_BYTES)
+            if not chunk:
+                break
+            copied.update(chunk)
+            target.write(chunk)
+    if copied.hexdigest() != digest:
+        raise SourceUnreachable(f"{dataset.name}: {origin} changed while it was read")
+
+
+@contextmanager
+def _reading(dataset: Dataset, origin: str) -> Iterator[None]:
+    # Only what the source does: a full disk on our side would not go away by asking again.
+    try:
+        yield
     except OSError as error:
         raise SourceUnreachable(f"{dataset.name}: {origin}: {error.strerror}") from error
 

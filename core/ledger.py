@@ -10,11 +10,13 @@ from datetime import date, datetime
 from typing import Literal
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from core import code, lake
 from core.intervals import Interval
 
 TABLE = "ledger"
+LOAD = "load "  # how the note of a load's commit begins
 SCHEMA = pa.schema(
     {
         "dataset": pa.string(),
@@ -40,7 +42,8 @@ class Entry:
     """What became of one dataset-day.
 
     Attributes:
-        status: `loaded`, `empty` (no rows, and none demanded) or `refused`.
+        status: `loaded`, `empty` (no rows, and none demanded), `refused`, or `skipped` (missed
+            by the daily loop, and the dataset goes without missed days).
         reason: of a refusal.
         source_sha256: of the landed files the day came from, comma-separated.
         contract: hash of the rules it was judged by.
@@ -50,7 +53,7 @@ class Entry:
 
     dataset: str
     day: date
-    status: Literal["loaded", "empty", "refused"]
+    status: Literal["loaded", "empty", "refused", "skipped"]
     rows_read: int
     rows_good: int
     rows_bad: int
@@ -96,13 +99,17 @@ class Trust:
 
 
 def trust(dataset: str, interval: Interval) -> Trust:
-    """Trusted means: every day of the interval is loaded or rightly empty.
+    """Trusted means: every day of the interval is loaded, or rightly empty or skipped.
 
     Days before the dataset's first one are not missing: it had not begun.
     """
     known = entries(dataset)
     if not known:
         return Trust(False, f"{dataset} has never been loaded", "", None)
+    table = lake.open_table(dataset)
+    if table and _is_in_flux(table, known):
+        reason = f"a load of {dataset} is under way or was cut off; let it end, or run it again"
+        return Trust(False, reason, "", None)
     begun = max(interval.start, known[0].day)
     if begun >= interval.end:
         return Trust(False, f"{dataset} has no day before {interval.end}", "", None)
@@ -115,4 +122,13 @@ def trust(dataset: str, interval: Interval) -> Trust:
         if entry.status == "refused":
             return Trust(False, f"{dataset} {day} was refused: {entry.reason}", "", None)
         hashes.append(f"{day} {entry.content}")
-    return Trust(True, "", code.digest(*hashes), lake.version(dataset))
+    return Trust(True, "", code.digest(*hashes), table.version() if table else None)
+
+
+def _is_in_flux(table: DeltaTable, known: Sequence[Entry]) -> bool:
+    """Whether rows were committed that no ledger row speaks of yet."""
+    written = max((entry.table_version or 0 for entry in known), default=0)
+    newer = table.version() - written
+    return newer > 0 and any(
+        commit.get("note", "").startswith(LOAD) for commit in table.history(newer)
+    )

@@ -86,13 +86,40 @@ def load(
     return _summary(dataset, interval, entries, version, changed=True)
 
 
+def skip(
+    dataset: Dataset, days: Sequence[date], *, run_id: str = "", now: datetime | None = None
+) -> None:
+    """Enters days into the ledger that the dataset goes without."""
+    for run in runs_of(days):
+        entries = [
+            ledger.Entry(
+                dataset=dataset.name,
+                day=day,
+                status="skipped",
+                rows_read=0,
+                rows_good=0,
+                rows_bad=0,
+                reason="missed, and only the latest day counts",
+                source_sha256="",
+                contract=checks.contract_hash(dataset),
+                content="",
+                table_version=None,
+                code_version=code.version(),
+                run_id=run_id,
+                loaded_at=now or utc_now(),
+            )
+            for day in run.days()
+        ]
+        ledger.record(dataset.name, run, entries)
+
+
 def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]) -> Loaded | None:
     known = {entry.day: entry for entry in ledger.entries(dataset.name, interval)}
     contract, whole = checks.contract_hash(dataset), _sha256s(landed, None)
     for day in [file.day for file in landed if file.day] or interval.days():
         entry = known.get(day)
         sha256s = _sha256s(landed, day) or whole
-        if entry is None or entry.status == "refused" or entry.contract != contract:
+        if entry is None or entry.status in ("refused", "skipped") or entry.contract != contract:
             return None
         if entry.source_sha256 != sha256s:
             return None
@@ -212,7 +239,7 @@ def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool
             within,
             schema=table_schema(dataset),
             partition_by=[MONTH],
-            note=f"load {run}",
+            note=f"{ledger.LOAD}{run}",
         )
         profiled = profiles.profile(dataset.name, dataset.columns, dataset.day, good, wanted)
         profiles.record(dataset.name, run, profiled)
@@ -231,7 +258,7 @@ def _replace_quarantine(dataset: Dataset, run: Interval, bad: ds.Dataset) -> Non
         where,
         schema=QUARANTINE_SCHEMA,
         partition_by=[MONTH],
-        note=f"load {run}",
+        note=f"{ledger.LOAD}{run}",
     )
 
 

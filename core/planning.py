@@ -6,9 +6,11 @@ from statistics import mean
 
 from catalog.kinds import Dataset, Model
 from core import checks, lake, ledger, policy, scoring, training
-from core.errors import DayloopError
+from core.errors import DataRefused, DayloopError
 from core.features import Datasets
 from core.intervals import DAY, Interval
+
+MOST_MISSED = 31  # days that the daily loop catches up with by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,22 @@ class ModelPlan:
 
 
 def days_to_load(dataset: Dataset, day: date) -> list[date]:
-    """The days that the daily loop loads: the day, its lookback, and those it has missed."""
+    """The days that the daily loop loads: the day, its lookback, and those it has missed.
+
+    Raises:
+        DataRefused: so many are missing that a person should look first.
+    """
     known = {entry.day for entry in ledger.entries(dataset.name)}
     days = {day - number * DAY for number in range(dataset.lookback_days + 1)}
-    if known:
-        days = {each for each in days if each >= min(known) or each == day}
-        if dataset.catch_up == "all":
-            days |= set(_missed(known, day))
-    return sorted(days if known else {day})
+    if not known:
+        return [day]
+    missed = _missed(known, day) if dataset.catch_up == "all" else []
+    if len(missed) > MOST_MISSED:
+        raise DataRefused(
+            f"{dataset.name}: {len(missed):,} days from {missed[0]} on are missing; look first, "
+            f"then python -m flows backfill {dataset.name} --start {missed[0]} --end {day}"
+        )
+    return sorted({each for each in days if each >= min(known) or each == day} | {*missed})
 
 
 def days_to_skip(dataset: Dataset, day: date) -> list[date]:

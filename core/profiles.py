@@ -34,8 +34,8 @@ def profile(
     """One line a day, column and metric.
 
     Metrics: `rows` (of the day, column empty), `nulls`, `distinct`, and for numbers `mean`,
-    `stddev`, `min`, `max`, `p05`, `p50`, `p95`. Rows that `where` holds for are streamed, in one thread:
-    sums in another order would differ in the last digit and look like a change.
+    `stddev`, `min`, `max`, `p05`, `p50`, `p95`. Rows that `where` holds for are streamed, in one
+    thread: sums in another order would differ in the last digit and look like a change.
     """
     wide = _aggregate(columns, day_column, rows, where)
     parts = [_long(dataset, wide, "rows", "", "rows")]

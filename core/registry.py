@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
     }
 )
 Event = Literal["registered", "promoted", "rolled_back", "rejected", "retired"]
+Decisions = list[tuple[int, Event]]
 State = Literal["registered", "champion", "retired", "rejected"]
 CLOSED = ("rejected", "retired")
 GATE = "gate"
@@ -83,17 +84,45 @@ def champion(model: str) -> Version | None:
 
 
 def register(
-    model: str, artifact: Artifact, *, by: str, reason: str, now: datetime | None = None
+    model: str,
+    artifact: Artifact,
+    *,
+    by: str,
+    reason: str,
+    promote_over: int | None = None,
+    now: datetime | None = None,
 ) -> int:
-    """Gives an artifact its version number; the same artifact keeps the one it has."""
+    """Gives an artifact its version number; the same artifact keeps the one it has.
 
-    def decide(events: list[Record]) -> tuple[int, Event] | None:
+    Args:
+        model: whose.
+        artifact: the stored model.
+        by: who registers it.
+        reason: why; both go on the record.
+        promote_over: makes it the champion too, in the same change, so that no kill comes
+            between; the value is the champion it was judged against, 0 for none.
+        now: the clock.
+
+    Raises:
+        ModelRefused: the artifact was changed, or the champion is not that one any more.
+    """
+    if promote_over is not None:
+        artifacts.load(artifact)
+
+    def decide(events: list[Record]) -> Decisions:
         known = {event.path: event for event in events}
+        number = max((event.version for event in events), default=0) + 1
+        registered: Decisions = [(number, "registered")]
         if artifact.path in known:
             if known[artifact.path].sha256 != artifact.sha256:
                 raise ModelRefused(f"{artifact.path} has been changed since it was registered")
-            return None
-        return max((event.version for event in events), default=0) + 1, "registered"
+            number, registered = known[artifact.path].version, []
+            if promote_over is not None:
+                return _promotion(model, events, number, promote_over)
+        if promote_over is None:
+            return registered
+        _require_champion(model, events, number, promote_over)
+        return [*registered, (number, "promoted")]
 
     events, _ = _append(model, decide, by, reason, now, artifact)
     return next(event.version for event in events if event.path == artifact.path)
@@ -126,18 +155,28 @@ def promote(
     _require_reason(by, reason)
     _verify(model, version)
 
-    def decide(events: list[Record]) -> tuple[int, Event] | None:
-        state, serving = _find(model, events, version).state, _serving(events)
-        if state in ("rejected", "retired"):
-            raise ModelRefused(f"{model} {version} is {state} and cannot serve; retrain")
-        if over is not None and serving != over:
-            raise ModelRefused(
-                f"{model}: the champion is now {serving or 'none'}, not {over or 'none'} as when "
-                f"{version} was judged; retrain to compare it with the new one"
-            )
-        return None if state == "champion" else (version, "promoted")
+    def decide(events: list[Record]) -> Decisions:
+        return _promotion(model, events, version, over)
 
     return _append(model, decide, by, reason, now)[1]
+
+
+def _promotion(model: str, events: list[Record], version: int, over: int | None) -> Decisions:
+    state = _find(model, events, version).state
+    if state in CLOSED:
+        raise ModelRefused(f"{model} {version} is {state} and cannot serve; retrain")
+    if over is not None:
+        _require_champion(model, events, version, over)
+    return [] if state == "champion" else [(version, "promoted")]
+
+
+def _require_champion(model: str, events: list[Record], version: int, over: int) -> None:
+    serving = _serving(events)
+    if serving not in (over, version):
+        raise ModelRefused(
+            f"{model}: the champion is now {serving or 'none'}, not {over or 'none'} as when "
+            f"{version} was judged; retrain to compare it with the new one"
+        )
 
 
 def rollback(model: str, *, by: str, reason: str, now: datetime | None = None) -> int:
@@ -150,10 +189,10 @@ def rollback(model: str, *, by: str, reason: str, now: datetime | None = None) -
     before = _previous(model, history(model))
     _verify(model, before)
 
-    def decide(events: list[Record]) -> tuple[int, Event] | None:
+    def decide(events: list[Record]) -> Decisions:
         if _previous(model, events) != before:
             raise ModelRefused(f"{model}: the champion has just changed; look and try again")
-        return before, "rolled_back"
+        return [(before, "rolled_back")]
 
     _append(model, decide, by, reason, now)
     return before
@@ -171,39 +210,38 @@ def close(
     """Rejects or retires a version for good; returns whether it was not closed already."""
     _require_reason(by, reason)
 
-    def decide(events: list[Record]) -> tuple[int, Event] | None:
+    def decide(events: list[Record]) -> Decisions:
         closed = _find(model, events, version).state in CLOSED
-        return None if closed else (version, event)
+        return [] if closed else [(version, event)]
 
     return _append(model, decide, by, reason, now)[1]
 
 
 def _append(
     model: str,
-    decide: Callable[[list[Record]], tuple[int, Event] | None],
+    decide: Callable[[list[Record]], Decisions],
     by: str,
     reason: str,
     now: datetime | None,
     artifact: Artifact | None = None,
 ) -> tuple[list[Record], bool]:
-    """Adds the event that `decide` returns, if any; returns all events and whether one is new."""
+    """Adds the events that `decide` returns; returns all events and whether any is new."""
     result: list[Record] = []
     added = False
 
     def change(rows: pa.Table) -> pa.Table:
         nonlocal added
-        events = _records(rows)
-        result[:], added = events, False
-        if (decided := decide(events)) is None:
+        result[:] = _records(rows)
+        decided = decide(list(result))
+        added = bool(decided)
+        if not added:
             return rows
-        version, event = decided
-        of = artifact or _find(model, events, version).artifact
-        number = len(events) + 1
-        at = now or utc_now()
-        new = Record(model, number, version, event, by, reason, of.path, of.sha256, at)
-        result.append(new)
-        added = True
-        return pa.concat_tables([rows, pa.Table.from_pylist([asdict(new)], schema=SCHEMA)])
+        for version, event in decided:
+            of = artifact or _find(model, result, version).artifact
+            number, at = len(result) + 1, now or utc_now()
+            new = Record(model, number, version, event, by, reason, of.path, of.sha256, at)
+            result.append(new)
+        return pa.Table.from_pylist([asdict(each) for each in result], schema=SCHEMA)
 
     where = lake.equal(model=model)
     lake.change(TABLE, where, change, schema=SCHEMA, partition_by=["model"], note=f"{model}")

@@ -67,7 +67,7 @@ def _stretches(
     dataset: Dataset, entries: list[ledger.Entry]
 ) -> list[tuple[Interval, dict[date, str]]]:
     """Runs of days that one load can replay."""
-    sources = {entry.day: entry.source_sha256 for entry in entries}
+    sources = {entry.day: entry.source_sha256 for entry in entries if entry.source_sha256}
     if dataset.source.daily:
         return [(run, sources) for run in runs_of(sources)]
     return [

@@ -197,13 +197,15 @@ def predict(estimator: Any, rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.
     return np.asarray(scores, dtype=np.float64)
 
 
-def fit(
-    model: Model, candidate: Candidate, planned: Plan, *, now: datetime | None = None
-) -> Fitted:
-    """Fits one candidate, judges it on the holdout and stores it; never the same twice."""
+def known(model: Model, candidate: Candidate, planned: Plan) -> Artifact | None:
+    """The artifact that fitting this candidate would make, where it is there already."""
+    return artifacts.find(model.name, _unfitted(model, candidate, planned)[1])
+
+
+def _unfitted(model: Model, candidate: Candidate, planned: Plan) -> tuple[Any, str]:
+    """The estimator, and a hash of everything that decides what fitting it comes to."""
     with _IMPORTING:
         estimator = candidate.estimator(model.seed)
-    parameters = {key: str(value) for key, value in estimator.get_params().items()}
     fingerprint = code.digest(
         planned.snapshots,
         candidate.name,
@@ -214,10 +216,18 @@ def fit(
         model.metric,
         model.gate.confidence,
     )
+    return estimator, fingerprint
+
+
+def fit(
+    model: Model, candidate: Candidate, planned: Plan, *, now: datetime | None = None
+) -> Fitted:
+    """Fits one candidate, judges it on the holdout and stores it; never the same twice."""
+    estimator, fingerprint = _unfitted(model, candidate, planned)
     if found := artifacts.find(model.name, fingerprint):
-        known = artifacts.manifest(found)
-        record_run(known, now or utc_now())
-        return _fitted(known, found, reused=True)
+        manifest = artifacts.manifest(found)
+        record_run(manifest, now or utc_now())
+        return _fitted(manifest, found, reused=True)
     rows, labels = training_set(planned)
     begun = time.perf_counter()
     _fit(model, candidate, estimator, rows, labels)
@@ -240,7 +250,7 @@ def fit(
         "rows": {"train": len(rows), "holdout": len(unseen)},
         "positives": {"train": int(labels.sum()), "holdout": int(truth.sum())},
         "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
-        "parameters": parameters,
+        "parameters": {name: str(value) for name, value in estimator.get_params().items()},
         "seed": model.seed,
         "seconds": seconds,
         "code_version": code.version(),
@@ -250,9 +260,9 @@ def fit(
         "reference_scores": Sketch.of(scores).to_json(),
     }
     stored = artifacts.save(model.name, fingerprint, estimator, manifest)
-    known = artifacts.manifest(stored)
-    record_run(known, now or utc_now())
-    return _fitted(known, stored, reused=False)
+    manifest = artifacts.manifest(stored)
+    record_run(manifest, now or utc_now())
+    return _fitted(manifest, stored, reused=False)
 
 
 def _fit(

@@ -19,7 +19,9 @@ COLUMNS = 128
 FONT = "font-family: 'DejaVu Sans Mono', monospace; font-size: 14px; line-height: 1.35"
 PAGE = (
     "<!doctype html><meta charset=utf-8><style>{stylesheet} body {{ color: {foreground}; "
-    "background: {background}; margin: 16px; overflow: hidden }} pre {{ " + FONT + " }}</style><pre>{code}</pre>"
+    "background: {background}; margin: 16px; overflow: hidden }} pre {{ "
+    + FONT
+    + " }}</style><pre>{code}</pre>"
 )
 
 

@@ -29,6 +29,10 @@ VERBS = {
     "rollback": "Let the earlier champion serve again.",
     "retire": "Take a version out of service for good.",
     "deliver": "Send the alerts that wait.",
+    "alerts": "What was told, what waits and what is dead.",
+    "alert-test": "One alert of each kind to each receiver, and what it answers.",
+    "heartbeat": "Tell what has not come in time; for cron, needs no Prefect.",
+    "plan": "What would be loaded, trained and scored.",
     "quarantine": "Bad rows by rule, with samples.",
     "requeue": "Replay landed bytes through today's rules.",
     "history": "A dataset's versions.",
@@ -46,9 +50,10 @@ app = App(
 )
 OF_DATASETS = {"etl", "backfill", "requeue", "quarantine", "history", "diff"}
 OF_MODELS = {"retrain", "score", "monitor", "promote", "rollback", "retire"}
-ELSEWHERE = {"diff": "history", "verify": "maintain"}
+ELSEWHERE = {"diff": "history", "verify": "maintain", "alert-test": "alert_test"}
 for verb, words in VERBS.items():
-    app.command(f"flows.{ELSEWHERE.get(verb, verb)}:{verb}", name=verb, help=words)
+    function = verb.replace("-", "_")
+    app.command(f"flows.{ELSEWHERE.get(verb, verb)}:{function}", name=verb, help=words)
 
 
 @app.default
@@ -63,7 +68,8 @@ def main(words: list[str]) -> int:
     """Runs a verb, shows what came of it, returns the exit status."""
     as_json = "--json" in words
     try:
-        result, status = _run([word for word in words if word != "--json"]), 0
+        result = _run([word for word in words if word != "--json"])
+        status = REFUSED if getattr(result, "failed", False) else 0
     except (UsageError, DeclarationError, catalog.UnknownName) as mistake:
         result, status = mistake, USAGE
     except DayloopError as refusal:
@@ -78,7 +84,7 @@ def main(words: list[str]) -> int:
 
 
 def _show(result: Any, as_json: bool) -> None:
-    from flows import show
+    from flows import show, show_alerts  # noqa: F401  registers their forms
 
     if as_json:
         print(show.as_json(result))

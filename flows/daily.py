@@ -12,9 +12,9 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core import policy, registry, training
+from core import planning, policy, registry, training
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete
-from core.intervals import DAY, Interval
+from core.intervals import DAY, runs_of
 from core.loading import Loaded
 from core.monitoring import Watched
 from core.policy import Retraining
@@ -24,7 +24,7 @@ from flows.monitor import watch
 from flows.parameters import day_before, run_name
 from flows.retrain import train
 from flows.score import log_scored
-from tasks import alerting, models
+from tasks import alerting, data, models
 from tasks.models import Trained
 
 log = logging.getLogger("dayloop")
@@ -65,8 +65,7 @@ def daily(day: date | None = None) -> Day:
     """
     day = day or day_before()
     problems: list[DayloopError] = []
-    loads = [_load(name, day, problems) for name in catalog.dataset_names()]
-    loaded = [load for load in loads if load]
+    loaded = [load for name in catalog.dataset_names() for load in _load(name, day, problems)]
     done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]
     alerting.deliver()
     if problems:
@@ -77,14 +76,18 @@ def daily(day: date | None = None) -> Day:
     return Day(day=day, loaded=tuple(loaded), models=tuple(done), changed=changed)
 
 
-def _load(dataset: str, day: date, problems: list[DayloopError]) -> Loaded | None:
+def _load(dataset: str, day: date, problems: list[DayloopError]) -> list[Loaded]:
+    declared, loads = catalog.dataset(dataset), []
+    if skipped := planning.days_to_skip(declared, day):
+        data.skip(dataset, skipped)
+        log.info("%s: %s missed days are skipped, only the latest counts", dataset, len(skipped))
     try:
-        loaded = load_days(dataset, Interval.of_day(day))
-        raise_if_refused(loaded)
-        return loaded
+        for run in runs_of(planning.days_to_load(declared, day)):
+            loads.append(load_days(dataset, run))
+            raise_if_refused(loads[-1])
     except DayloopError as problem:
         problems.append(problem)
-        return None
+    return loads
 
 
 def _model_day(model: str, morning: date, problems: list[DayloopError]) -> ModelDay:

@@ -63,7 +63,7 @@ def tell_of(loaded: Loaded) -> None:
     if loaded.refused:
         alerting.tell(alerting.refused(loaded))
     if loaded.changed:
-        alerting.settle(loaded)
+        alerting.settle(loaded.dataset)
 
 
 def raise_if_refused(loaded: Loaded) -> None:

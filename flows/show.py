@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from core.history import Difference
+from core.intervals import runs_of
 from core.loading import Loaded
 from core.overview import Overview
+from core.planning import DatasetPlan, ModelPlan
 from flows.quarantine import Quarantine
 
 WIDTH_WITHOUT_TERMINAL = 120
@@ -145,10 +147,26 @@ def _sample(rule: Any) -> str:
     return f"row {first['row']:,} of {first['day']}: {first['value'] or first['raw']}"
 
 
+def _plan(plan: DatasetPlan | ModelPlan) -> None:
+    if isinstance(plan, DatasetPlan):
+        todo = (("missing", plan.missing), ("refused", plan.refused), ("outdated", plan.outdated))
+        rows = [(what, len(days), ", ".join(map(str, runs_of(days)))) for what, days in todo]
+        table(f"{plan.dataset}, {plan.interval}", ("", "days#", ""), rows)
+        print(f"{plan.unchanged:,} days unchanged; about {plan.expected_rows:,} rows to load\n")
+        return
+    what = f"would fit {plan.fits} candidates on {plan.train_day}, judged on {plan.holdout_day}"
+    due = "due" if plan.due else "not due"
+    print(f"{plan.model} as of {plan.interval.end}: {due}, {plan.reason}; {plan.blocked or what}")
+    print(f"{len(plan.unscored):,} of {len(plan.interval):,} days have no predictions\n")
+
+
 @as_text.register
 def _(seen: list) -> None:  # type: ignore[type-arg]
     if not seen:
         print("nothing")
+    elif isinstance(seen[0], (DatasetPlan, ModelPlan)):
+        for each in seen:
+            _plan(each)
     else:
         names = [field.name for field in fields(seen[0])]
         rows = [[_cell(getattr(each, name)) for name in names] for each in seen]

@@ -91,7 +91,7 @@ def _days(done: Sequence[Day]) -> None:
         ("day", "dataset", "rows#", "in quarantine#", ""),
         (
             (
-                str(day.day),
+                str(each.interval),
                 each.dataset,
                 each.rows_good,
                 each.rows_bad,

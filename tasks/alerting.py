@@ -2,6 +2,7 @@
 
 import logging
 import os
+from datetime import date
 from typing import Any
 
 from prefect import runtime, task
@@ -10,17 +11,20 @@ from prefect.exceptions import MissingResult
 from prefect.utilities.urls import url_for
 
 import catalog
-from core import outbox, receivers, registry
+from core import deadman, ledger, outbox, receivers, registry
 from core.alerts import Alert
 from core.errors import DataRefused, DayloopError, Incomplete, UsageError
+from core.intervals import DAY, Interval
 from core.loading import Loaded
 from core.monitoring import Watched
 from core.receivers import Receiver
 from tasks.models import Trained
 from tasks.patience import ON_LAKE
 
-BLOCK = "dayloop-webhooks"
-REFUSED = "refused_data"
+BLOCK, DEADMAN_BLOCK = "dayloop-webhooks", "dayloop-deadman-url"
+REFUSED, FAILED, LATE_RUN = "refused_data", "failed_flow", "late_run"
+UNNAMED = ("by", "reason", "keep")  # parameters that are no part of what a run is called
+SINGLY, LISTED = 3, 20  # refused days with an alert each; named in one alert for many
 log = logging.getLogger("dayloop")
 
 
@@ -34,12 +38,21 @@ def tell(alerts: list[Alert]) -> list[Alert]:
 
 
 @task(**ON_LAKE)
-def settle(loaded: Loaded) -> int:
-    """Resolves the alerts about days that were refused and are loaded now."""
-    bad = {day for day, _ in loaded.refused}
-    waiting = {record.alert.subject for record in outbox.state() if record.alert.kind == REFUSED}
-    over = [f"{loaded.dataset} {day}" for day in loaded.interval.days() if day not in bad]
-    return sum(outbox.resolve(REFUSED, subject) is not None for subject in waiting & {*over})
+def settle(dataset: str) -> int:
+    """Resolves the alerts about days that were refused and are not any more."""
+    subjects = {record.alert.subject for record in outbox.state() if record.alert.kind == REFUSED}
+    over = [
+        subject
+        for subject in subjects
+        if subject.partition(" ")[0] == dataset and not _still_refused(dataset, subject)
+    ]
+    return sum(outbox.resolve(REFUSED, subject) is not None for subject in over)
+
+
+def _still_refused(dataset: str, subject: str) -> bool:
+    first, _, last = subject.partition(" ")[2].partition(" through ")
+    interval = Interval(date.fromisoformat(first), date.fromisoformat(last or first) + DAY)
+    return any(entry.status == "refused" for entry in ledger.entries(dataset, interval))
 
 
 @task(**ON_LAKE)
@@ -49,7 +62,7 @@ def deliver() -> dict[str, Any]:
 
 
 def _deliver() -> dict[str, Any]:
-    found = _receivers()
+    found = find_receivers()
     if not found:
         return {}
     tallies = outbox.deliver(found)
@@ -58,14 +71,24 @@ def _deliver() -> dict[str, Any]:
     return dict(tallies)
 
 
-def _receivers() -> tuple[Receiver, ...]:
-    if os.environ.get("DAYLOOP_WEBHOOKS"):
+def find_receivers() -> tuple[Receiver, ...]:
+    """Those of `DAYLOOP_WEBHOOKS`; where it is not set, of the Secret block."""
+    if os.environ.get(receivers.VARIABLE):
         return receivers.from_environment()
+    return receivers.parse(_secret(BLOCK))
+
+
+def find_deadman() -> str:
+    """The dead-man service's address of the environment; where it is not set, of the block."""
+    return deadman.from_environment() or _secret(DEADMAN_BLOCK)
+
+
+def _secret(name: str) -> str:
     try:
-        block: Any = Secret.load(BLOCK)
+        block: Any = Secret.load(name)
     except ValueError:  # there is no such block
-        return ()
-    return receivers.parse(str(block.get()))
+        return ""
+    return str(block.get())
 
 
 def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
@@ -76,18 +99,47 @@ def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     if isinstance(reason, Incomplete) and reason.told:
         return
     text = str(reason) if isinstance(reason, DayloopError) else state.message or ""
-    alert = Alert(
-        kind="failed_flow",
-        subject=flow_run.name,
-        title=f"{flow_run.name} {state.name.lower()}: {_first_line(text)}",
+    tell.fn([_failed(flow.name, flow_run, state.name.lower(), text)])
+    _deliver()
+
+
+def crashed(flow_name: str, flow_run: Any, deployment: str = "") -> Alert:
+    """What the state hook says of a crash, said for a process that is dead.
+
+    Where both saw it they say the same, with the same id: it is told once.
+    """
+    return _failed(flow_name, flow_run, "crashed", flow_run.state.message or "")
+
+
+def late_run(flow_name: str, flow_run: Any, deployment: str) -> Alert:
+    """That a run has not begun; late runs of one deployment are one thing."""
+    due = f"{flow_run.expected_start_time:%Y-%m-%d %H:%M} UTC"
+    return Alert(
+        kind=LATE_RUN,
+        subject=f"{flow_name} {deployment}".strip(),
+        title=f"{flow_name}/{deployment}: the run due at {due} has not begun",
+        text="No worker has taken it: none lives, none looks at its queue, or all are busy.",
         severity="page",
         owner=_owner(flow_run.parameters),
-        todo=_command(flow.name, flow_run.parameters),
+        todo=f"prefect worker start --pool {flow_run.work_pool_name or 'dayloop'}",
         run_url=url_for("flow-run", obj_id=flow_run.id) or "",
         key=str(flow_run.id),
     )
-    tell.fn([alert])
-    _deliver()
+
+
+def _failed(flow_name: str, flow_run: Any, what: str, text: str) -> Alert:
+    # Not the run's own name: a worker's hook has the one from before it was given.
+    name = _called(flow_name, flow_run.parameters)
+    return Alert(
+        kind=FAILED,
+        subject=name,
+        title=f"{name} {what}: {_first_line(text)}",
+        severity="page",
+        owner=_owner(flow_run.parameters),
+        todo=_command(flow_name, flow_run.parameters),
+        run_url=url_for("flow-run", obj_id=flow_run.id) or "",
+        key=str(flow_run.id),
+    )
 
 
 def _reason(state: Any) -> Any:
@@ -98,22 +150,34 @@ def _reason(state: Any) -> Any:
 
 
 def refused(loaded: Loaded) -> list[Alert]:
-    """One alert for each refused day."""
-    owner, name = catalog.dataset(loaded.dataset).owner, loaded.dataset
-    return [
-        Alert(
-            kind=REFUSED,
-            subject=f"{name} {day}",
-            title=f"{name} {day} was refused: {reason}",
-            text="The table keeps what it had. Nothing that reads it sees the refused rows.",
-            severity="page",
-            owner=owner,
-            todo=f"fix the source, then: python -m flows etl {name} --day {day}",
-            run_url=_run_url(),
-            key=reason,
-        )
-        for day, reason in loaded.refused
-    ]
+    """One alert for a refused day, and one for all of a load that refused many."""
+    if len(loaded.refused) <= SINGLY:
+        return [_refusal(loaded, Interval.of_day(day), reason) for day, reason in loaded.refused]
+    days = [day for day, _ in loaded.refused]
+    listed = [f"{day}: {reason}" for day, reason in loaded.refused[:LISTED]]
+    more = len(days) - len(listed)
+    text = "\n".join([*listed, *([f"and {more:,} more days"] if more else [])])
+    interval = Interval(min(days), max(days) + DAY)
+    return [_refusal(loaded, interval, f"{len(days):,} days, the first: {listed[0]}", text)]
+
+
+def _refusal(loaded: Loaded, interval: Interval, reason: str, text: str = "") -> Alert:
+    name = loaded.dataset
+    again = f"etl {name} --day {interval.start}"
+    if len(interval) > 1:
+        again = f"backfill {name} --start {interval.start} --end {interval.end}"
+    kept = "The table keeps what it had. Nothing that reads it sees the refused rows."
+    return Alert(
+        kind=REFUSED,
+        subject=f"{name} {interval}",
+        title=f"{name} {interval} was refused: {reason}",
+        text=f"{kept}\n{text}".strip(),
+        severity="page",
+        owner=catalog.dataset(name).owner,
+        todo=f"fix the source, then: python -m flows {again}",
+        run_url=_run_url(),
+        key=reason,
+    )
 
 
 def drifted(watched: Watched) -> list[Alert]:
@@ -213,6 +277,11 @@ def _owner(parameters: dict[str, Any]) -> str:
     if name := parameters.get("model"):
         return catalog.model(name).owner
     return ""
+
+
+def _called(verb: str, parameters: dict[str, Any]) -> str:
+    shown = (value for key, value in parameters.items() if key not in UNNAMED)
+    return " ".join([verb, *(str(value) for value in shown if value is not None)])
 
 
 def _command(verb: str, parameters: dict[str, Any]) -> str:

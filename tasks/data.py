@@ -1,5 +1,7 @@
 """Tasks of the data's way: land and load."""
 
+from datetime import date
+
 from prefect import runtime, task
 
 import catalog
@@ -23,6 +25,12 @@ def load(dataset: str, interval: Interval, landed: tuple[Landed, ...]) -> Loaded
     """Checks the landed bytes and replaces the days in the table."""
     run_id = runtime.flow_run.id or ""
     return loading.load(catalog.dataset(dataset), interval, landed, run_id=run_id)
+
+
+@task(task_run_name="skip {dataset}", **ON_LAKE)
+def skip(dataset: str, days: list[date]) -> None:
+    """Enters missed days that the dataset goes without."""
+    loading.skip(catalog.dataset(dataset), days, run_id=runtime.flow_run.id or "")
 
 
 @task(task_run_name="requeue {dataset} {interval}", **ON_LAKE)

@@ -73,12 +73,14 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
     else:
         decision = gate.judge(declared, challenger, champion, planned)
         verdict, reason = decision.verdict, f"{decision.reason}; {choice}"
-        version = registry.register(
-            model, challenger.artifact, by=registry.GATE, reason=f"{verdict}: {reason}"
-        )
         promoted = verdict == "promote" and declared.gate.mode == "enabled"
-        if promoted:
-            registry.promote(model, version, by=registry.GATE, reason=reason, over=serving)
+        version = registry.register(
+            model,
+            challenger.artifact,
+            by=registry.GATE,
+            reason=f"{verdict}: {reason}",
+            promote_over=serving if promoted else None,
+        )
     return Trained(
         model=model,
         as_of=planned.as_of,

@@ -32,13 +32,15 @@ def test_a_sound_lake_has_no_problems(source: Path):
 
 def test_an_emptied_last_commit_is_found(source: Path, home: Path):
     last_commit(home).write_text("")
-    assert ("tables/orders", f"the last commit {last_commit(home).name} is empty") in problems()
+    assert [where for where, _ in problems()] == ["tables/orders"]
+    assert f"its last commit {last_commit(home).name} is empty" in problems()[0][1]
 
 
 def test_a_torn_last_commit_is_found(source: Path, home: Path):
     text = last_commit(home).read_text()
     last_commit(home).write_text(text[: len(text) // 2])
-    assert problems()[0] == ("tables/orders", f"the last commit {last_commit(home).name} is torn")
+    assert [where for where, _ in problems()] == ["tables/orders"]
+    assert "Truncated record" in problems()[0][1]
 
 
 def test_a_missing_and_a_torn_data_file_are_found(source: Path, home: Path):

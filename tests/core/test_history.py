@@ -36,7 +36,9 @@ def test_rows_that_only_moved_to_another_file_are_no_difference(source: Path):
 
 
 def test_a_changed_row_of_a_table_without_a_key_is_a_removal_and_an_addition(source: Path):
-    write(source, [*day_lines(FIRST)[:-1], f"00009,{FIRST}T09:00:00Z,1000", *day_lines(FIRST + DAY)])
+    write(
+        source, [*day_lines(FIRST)[:-1], f"00009,{FIRST}T09:00:00Z,1000", *day_lines(FIRST + DAY)]
+    )
     load(orders(source), days=2)
     found = history.difference(orders(source), 1, 2)
     assert (found.added, found.removed) == (1, 1)

@@ -19,9 +19,15 @@ from tests.flows.support import Server, free_port, is_up, program, until
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its database and log."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(server_folder: Path) -> Iterator[Server]:
     """A Prefect server; flows called here and commands started here both use it."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    folder, port = server_folder, free_port()
     url = f"http://127.0.0.1:{port}/api"
     settings = {
         PREFECT_API_URL: url,

@@ -1,0 +1,53 @@
+"""How alerts, their trial and the heartbeat look."""
+
+from core.heartbeat import Heartbeat
+from flows.alert_test import Trial
+from flows.alerts import Alerts, in_words
+from flows.show import as_text, table
+
+
+@as_text.register
+def _(seen: Alerts) -> None:
+    rows = [
+        (each.id, in_words(each.age), each.status, f"{each.severity}: {each.title}", where)
+        for each in seen.alerts
+        for where in ["\n".join(each.receivers) or "nobody yet"]
+    ]
+    if rows:
+        table("Alerts", ("id", "age", "state", "what", "where"), rows)
+    else:
+        print("no alerts")
+    if seen.left_out:
+        print(f"{seen.left_out:,} older ones are done with: --all shows them")
+    if seen.redelivered:
+        print(f"to be tried again: {', '.join(seen.redelivered)}; python -m flows deliver")
+
+
+@as_text.register
+def _(done: Trial) -> None:
+    table(
+        "",
+        ("receiver", "kind", "severity", "accepted", "answer"),
+        (
+            (each.receiver, each.kind, each.severity, _yes(each.accepted), each.answer)
+            for each in done.answers
+        ),
+    )
+    for name in done.not_called:
+        print(f"{name}: its rules want none of these")
+
+
+def _yes(accepted: bool) -> str:
+    return "yes" if accepted else "NO"
+
+
+@as_text.register
+def _(seen: Heartbeat) -> None:
+    table(
+        "",
+        ("what", "due", "", ""),
+        ((each.subject, each.day or "", each.status, each.detail) for each in seen.pulses),
+    )
+    print(f"{seen.told} new alerts, {seen.resolved} over, {seen.receivers} receivers")
+    if seen.ping:
+        print(f"dead-man service: {seen.ping}")
