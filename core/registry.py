@@ -83,6 +83,11 @@ def champion(model: str) -> Version | None:
     return next((each for each in versions(model) if each.state == "champion"), None)
 
 
+def find(model: str, artifact: Artifact) -> Version | None:
+    """The version that is this artifact, where it is registered."""
+    return next((each for each in versions(model) if each.artifact == artifact), None)
+
+
 def register(
     model: str,
     artifact: Artifact,

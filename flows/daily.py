@@ -129,4 +129,4 @@ def _changed(done: ModelDay) -> bool:
     steps = (done.scored, done.watched)
     if any(step.changed for step in steps if step):
         return True
-    return bool(done.trained and done.trained.verdict != "unchanged")
+    return bool(done.trained and not done.trained.known)

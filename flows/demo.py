@@ -52,7 +52,7 @@ def demo() -> Demo:
     trained = retrain("churn", HISTORY.end)
     days = tuple(daily(HISTORY.end + number * DAY) for number in range(FIRST_DAYS))
     alerts = tuple(record.alert.title for record in outbox.state() if record.id not in known)
-    changed = history.changed or trained.verdict != "unchanged" or any(d.changed for d in days)
+    changed = history.changed or not trained.known or any(d.changed for d in days)
     return Demo(
         history=history,
         trained=trained,

@@ -32,10 +32,9 @@ def _(done: Trained) -> None:
 
 def trained(done: Trained) -> str:
     """A retraining in one line."""
-    if done.verdict == "unchanged":
-        return f"version {done.version}, as before: the same data, code and parameters"
     what = "promoted" if done.promoted else f"not promoted ({done.verdict})"
-    return f"version {done.version} {what}: {done.reason}"
+    known = ", as before (same data, code and parameters)" if done.known else ""
+    return f"version {done.version} {what}{known}: {done.reason}"
 
 
 @as_text.register

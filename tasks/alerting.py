@@ -11,7 +11,7 @@ from prefect.exceptions import MissingResult
 from prefect.utilities.urls import url_for
 
 import catalog
-from core import deadman, ledger, outbox, receivers, registry
+from core import deadman, ledger, outbox, receivers
 from core.alerts import Alert
 from core.errors import DataRefused, DayloopError, Incomplete, UsageError
 from core.intervals import DAY, Interval
@@ -223,12 +223,15 @@ def drifted(watched: Watched) -> list[Alert]:
 
 
 def judged(trained: Trained) -> list[Alert]:
-    """News of a promotion, or the question that only a person can answer."""
+    """News of a promotion, or the question that only a person can answer.
+
+    Told again when a rerun finds it decided, in case a kill came between: the outbox knows it.
+    """
     owner, name = catalog.model(trained.model).owner, trained.model
     mode = catalog.model(name).gate.mode
     subject, key = f"{name} {trained.version}", trained.verdict
-    if why := trained.reason if trained.promoted else _untold(trained):
-        title = f"{name} {trained.version} ({trained.challenger}) is champion: {why}"
+    if trained.promoted:
+        title = f"{name} {trained.version} ({trained.challenger}) is champion: {trained.reason}"
         return [
             Alert(
                 kind="promotion",
@@ -256,14 +259,6 @@ def judged(trained: Trained) -> list[Alert]:
             )
         ]
     return []
-
-
-def _untold(trained: Trained) -> str:
-    """Why the gate promoted what serves unchanged: a run killed just then told nobody."""
-    champion = registry.champion(trained.model) if trained.verdict == "unchanged" else None
-    events = champion.events if champion else ()
-    said = (each.reason for each in events if (each.event, each.by) == ("promoted", registry.GATE))
-    return next(said, "")
 
 
 def _run_url() -> str:

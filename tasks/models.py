@@ -23,8 +23,10 @@ class Trained:
 
     Attributes:
         version: the challenger's number in the registry.
-        verdict: `promote`, `keep`, `not enough data to say`, or `unchanged` where the
-            champion itself was made of the same data, code and parameters.
+        known: whether it had been registered and judged before; then the rest is what was
+            said then, and nothing new was decided.
+        verdict: `promote`, `keep` or `not enough data to say`.
+        promoted: whether the gate made it the champion.
         champion: who serves now; 0 for nobody.
     """
 
@@ -33,6 +35,7 @@ class Trained:
     candidates: tuple[Fitted, ...]
     challenger: str
     version: int
+    known: bool
     verdict: str
     reason: str
     promoted: bool
@@ -63,34 +66,38 @@ def fit(model: str, candidate: str, planned: Plan) -> Fitted:
 
 @task(task_run_name="decide {model}", **ON_LAKE)
 def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
-    """Registers the challenger and promotes it where the gate says so."""
-    declared, champion = catalog.model(model), registry.champion(model)
+    """Registers the challenger and promotes it where the gate says so.
+
+    The same artifact is judged once: what was said then stands, whatever happened since.
+    """
+    declared = catalog.model(model)
     challenger, choice = gate.choose(declared, fitted, planned)
-    serving = champion.number if champion else 0
-    if champion and champion.artifact == challenger.artifact:
-        verdict, reason, version = "unchanged", f"champion {serving} was made of the same", serving
-        promoted = False
-    else:
+    known = registry.find(model, challenger.artifact)
+    if known is None:
+        champion = registry.champion(model)
         decision = gate.judge(declared, challenger, champion, planned)
-        verdict, reason = decision.verdict, f"{decision.reason}; {choice}"
-        promoted = verdict == "promote" and declared.gate.mode == "enabled"
-        version = registry.register(
+        promoted = decision.verdict == "promote" and declared.gate.mode == "enabled"
+        registry.register(
             model,
             challenger.artifact,
             by=registry.GATE,
-            reason=f"{verdict}: {reason}",
-            promote_over=serving if promoted else None,
+            reason=f"{decision.verdict}: {decision.reason}; {choice}",
+            promote_over=(champion.number if champion else 0) if promoted else None,
         )
+    version, serving = registry.find(model, challenger.artifact), registry.champion(model)
+    assert version is not None
+    verdict, _, reason = version.events[0].reason.partition(": ")
     return Trained(
         model=model,
         as_of=planned.as_of,
         candidates=tuple(fitted),
         challenger=challenger.candidate,
-        version=version,
+        version=version.number,
+        known=known is not None,
         verdict=verdict,
         reason=reason,
-        promoted=promoted,
-        champion=version if promoted else serving,
+        promoted=any((e.event, e.by) == ("promoted", registry.GATE) for e in version.events),
+        champion=serving.number if serving else 0,
     )
 
 

@@ -184,15 +184,17 @@ def test_deployed_again_they_are_the_same_three(setting: Setting, runs: Runs):
 
 def test_a_run_whose_process_is_killed_is_told_once(setting: Setting, runs: Runs):
     with a_worker(setting, "default"):
-        run = setting.run("etl/etl-sales", day="1998-04-03")
+        # Not etl-sales: the dead run has its turn until it is marked crashed.
+        run = setting.run("backfill/backfill-sales", start="1998-04-03", end="1998-04-04")
         os.kill(setting.process_of(run), signal.SIGKILL)
 
         alert = setting.told_once(run, 60)
 
     assert (alert["kind"], alert["severity"]) == ("failed_flow", "page")
-    assert alert["subject"] == "etl sales 1998-04-03"
+    assert alert["subject"] == "backfill sales 1998-04-03 1998-04-04"
     assert alert["owner"] == "shop@example.com"
-    assert alert["todo"] == "python -m flows etl sales --day 1998-04-03"
+    days = "--start 1998-04-03 --end 1998-04-04"
+    assert alert["todo"] == f"python -m flows backfill sales {days}"
     assert "SIGKILL" in alert["title"]
 
 
