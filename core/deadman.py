@@ -8,7 +8,6 @@ it is a secret like any other.
 import os
 from urllib.parse import urlsplit
 
-from core.errors import UsageError
 from core.webhooks import ping
 
 VARIABLE = "DAYLOOP_DEADMAN_URL"
@@ -19,26 +18,21 @@ def from_environment() -> str:
     return os.environ.get(VARIABLE, "").strip()
 
 
-def require(url: str) -> None:
-    """Refuses what cannot be an address; none at all is fine.
-
-    Raises:
-        UsageError: does not show what it was.
-    """
-    try:
-        split = urlsplit(url)
-        right = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
-    except ValueError:
-        right = False
-    if url and not right:
-        raise UsageError(f"{VARIABLE} is no http or https address")
-
-
 def give_sign(url: str, *, well: bool) -> str:
     """Gives a sign of life or of trouble; what was answered, nothing without an address."""
     if not url:
         return ""
+    if not _is_address(url):  # not raised: what is late must be told all the same
+        return f"not heard: {VARIABLE} is no http or https address"
     split = urlsplit(url)
     path = split.path if well else split.path.rstrip("/") + "/fail"
     answer = ping(split._replace(path=path).geturl())
     return answer.detail if answer.verdict == "ok" else f"not heard: {answer.detail}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        split = urlsplit(url)
+        return split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        return False

@@ -98,10 +98,8 @@ def beat(
         now: the clock.
 
     Raises:
-        UsageError: the URL is none.
         DayloopError: the outbox cannot be read or written. The service was told of trouble.
     """
-    deadman.require(url)
     try:
         found = check(datasets, models, broken=broken, now=now)
         outbox.deliver(receivers, now=now)

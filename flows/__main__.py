@@ -126,6 +126,8 @@ def _show_progress() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     log.addHandler(handler)
+    for theirs in logging.getLogger().handlers:
+        theirs.setLevel(logging.CRITICAL)  # `main` says what went wrong, once
 
 
 def _quiet_prefect() -> None:

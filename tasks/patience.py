@@ -1,5 +1,6 @@
 """How long tasks wait: what is worth another try, and after how many seconds."""
 
+import logging
 import os
 from typing import Any
 
@@ -8,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from core.errors import TransientError
 
+log = logging.getLogger("dayloop")
 ATTEMPTS = 3
 SCHEDULED_SECONDS, AD_HOC_SECONDS = 300.0, 2.0
 LAKE_SECONDS = [0.5, 2.0, 10.0]
@@ -15,7 +17,10 @@ LAKE_SECONDS = [0.5, 2.0, 10.0]
 
 def transient(task: Any, task_run: Any, state: Any) -> bool:
     """Whether a failure may go away by itself (Prefect takes plain functions only)."""
-    return isinstance(state.data, TransientError)
+    again = isinstance(state.data, TransientError)
+    if again:
+        log.warning("%s; trying again, if tries are left", state.data)
+    return again
 
 
 def source_seconds() -> list[float]:

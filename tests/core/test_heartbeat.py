@@ -9,8 +9,8 @@ import pytest
 from deltalake import DeltaTable
 
 from catalog.kinds import Candidate, Dataset, DeclarationError, File, Gate, Model
-from core import artifacts, deadman, heartbeat, lake, ledger, outbox, registry, scoring
-from core.errors import LakeDamaged, UsageError
+from core import artifacts, heartbeat, lake, ledger, outbox, registry, scoring
+from core.errors import LakeDamaged
 from core.heartbeat import beat, check
 from core.intervals import DAY, Interval
 from core.ledger import Entry
@@ -281,12 +281,13 @@ def test_a_service_that_does_not_answer_is_said_and_its_address_is_not(service: 
 @pytest.mark.parametrize(
     "url", ["TOKEN", "ftp://x/TOKEN", "https:///TOKEN", "https://[TOKEN", "http://h:TOKEN/"]
 )
-def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        deadman.require(url)
+def test_what_is_no_address_is_said_without_showing_it_and_silences_nothing(url: str) -> None:
+    record(MONDAY)
 
-    assert "TOKEN" not in str(refused.value)
-    assert refused.value.__cause__ is None
+    found = beat([orders()], [], url=url, now=at(WEDNESDAY))
+
+    assert found.ping == "not heard: DAYLOOP_DEADMAN_URL is no http or https address"
+    assert found.told == 1
 
 
 def test_an_outbox_that_cannot_be_read_is_trouble_for_the_service(

@@ -1,12 +1,17 @@
 """What people type about alerts, and that no secret of theirs is left behind anywhere."""
 
 import json
+import os
 import sqlite3
+import subprocess
 import sys
+from base64 import b64encode
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
+import httpx
 import pytest
 
 from core import outbox, receivers
@@ -16,7 +21,7 @@ from core.receivers import parse
 from tests.conftest import ROOT, Project
 from tests.core.local_receiver import Request, serve
 from tests.core.local_receiver import Server as Receiver
-from tests.flows.support import Server, rows
+from tests.flows.support import Server, free_port, rows, until
 
 NOT_THERE = "http://127.0.0.1:9/api"  # where no Prefect server is
 
@@ -75,10 +80,10 @@ def test_alerts_lists_what_waits_what_was_delivered_and_what_is_dead(
 
 @pytest.mark.parametrize("verb", ["alerts", "heartbeat", "alert_test"])
 def test_these_verbs_need_no_prefect(verb: str, home: Path):
-    from subprocess import run
-
     code = f"import sys, flows.{verb}, flows.show_alerts; print('prefect' in sys.modules)"
-    done = run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
 
     assert done.stdout == "False\n"
 
@@ -254,3 +259,37 @@ def test_no_secret_is_left_behind_by_failing_deliveries_through_flows(
     assert rows(home, "outbox")
     found = [text[max(0, text.find("TOKEN") - 100) :][:300] for text in shown if "TOKEN" in text]
     assert found == []
+
+
+def test_the_receiver_in_the_readme_takes_what_is_signed_and_nothing_else(
+    verbs: Project, tmp_path: Path
+):
+    text = (ROOT / "deployments/README.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    port, secret = free_port(), "whsec_" + b64encode(token_bytes(32)).decode()
+    assert "port=8080" in code
+    with (tmp_path / "out").open("w") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-c", code.replace("port=8080", f"port={port}")],
+            cwd=ROOT,
+            env={**os.environ, "SECRET": secret},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}/alerts"
+    try:
+
+        def answer() -> int:
+            try:
+                return httpx.post(url, content=b"{}").status_code
+            except httpx.HTTPError:
+                return 0
+
+        assert until(answer, 30, "it is up") == 401
+        address = f"standard+{url}?secret={secret}#kind=drift"
+        done = verbs.run("alert-test", DAYLOOP_WEBHOOKS=address, DAYLOOP_ALLOW_PRIVATE="1")
+        assert done.returncode == 0, done.stdout
+        assert "Test: what an alert about drift looks like" in (tmp_path / "out").read_text()
+    finally:
+        running.kill()
+        running.wait()

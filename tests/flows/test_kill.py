@@ -66,8 +66,8 @@ def test_a_retraining_killed_on_its_way_ends_as_an_undisturbed_one(
         (
             "models/churn/snapshots/*/*.parquet",
             "models/churn/*/model.joblib",
-            "tables/registry/_delta_log/*1.json",  # registered, not promoted
-            "tables/registry/_delta_log/*2.json",  # promoted, nobody told yet
+            "tables/registry/_delta_log/*0.json",  # fitted, not yet registered
+            "tables/registry/_delta_log/*1.json",  # registered and promoted, nobody told yet
         ),
     )
 
