@@ -15,7 +15,7 @@ from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def backfill(dataset: DatasetName, start: date, end: date | None = None) -> Loaded:
     """Loads the days from start up to, but not including, end.
 

@@ -56,7 +56,7 @@ class Day:
     changed: bool
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def daily(day: date | None = None) -> Day:
     """Loads a day of every dataset, then scores, watches and, when due, retrains every model.
 

@@ -21,9 +21,7 @@ log = logging.getLogger("dayloop")
 
 @flow(
     flow_run_name=run_name,
-    on_failure=[alerting.on_failure],
-    on_crashed=[alerting.on_failure],
-    validate_parameters=True,
+    **alerting.TELLING,
 )
 def etl(dataset: DatasetName, day: date | None = None) -> Loaded:
     """Loads one day of a dataset: land, check, load, profile, ledger.

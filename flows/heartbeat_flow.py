@@ -14,8 +14,7 @@ from tasks import alerting
 @flow(
     name="heartbeat",
     flow_run_name="heartbeat",
-    on_failure=[alerting.on_failure],
-    on_crashed=[alerting.on_failure],
+    **alerting.TELLING,
 )
 def heartbeat() -> Heartbeat:
     """Tells what is late, sends what waits, and gives the dead-man service a sign of life."""

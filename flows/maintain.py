@@ -16,13 +16,13 @@ from tasks import alerting, lake
 log = logging.getLogger("dayloop")
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def maintain() -> list[Maintained]:
     """Compacts partitions of many small files, checkpoints, removes files nobody needs."""
     return lake.maintain()
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def verify() -> list[str]:
     """Reads every live file, registered artifact and landed file, and names any damage."""
     problems = lake.verify()

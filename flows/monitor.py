@@ -15,7 +15,7 @@ from tasks import alerting, models
 log = logging.getLogger("dayloop")
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def monitor(model: ModelName, day: date | None = None) -> Watched:
     """Measures drift of a day's predictions, and the metric of those that have matured.
 

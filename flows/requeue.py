@@ -17,7 +17,7 @@ from tasks import alerting, data
 log = logging.getLogger("dayloop")
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def requeue(
     dataset: DatasetName, start: date, end: date | None = None, *, dry_run: bool = False
 ) -> Requeued:

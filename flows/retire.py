@@ -7,7 +7,7 @@ from tasks import alerting, governance
 from tasks.governance import Ruling
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def retire(model: ModelName, version: VersionNumber, *, by: Words, reason: Words) -> Ruling:
     """Takes a version out of service for good.
 

@@ -17,7 +17,7 @@ from tasks.models import Trained
 log = logging.getLogger("dayloop")
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def retrain(model: ModelName, as_of: date | None = None) -> Trained:
     """Trains a model on rows before a day and lets the gate decide.
 

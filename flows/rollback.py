@@ -7,7 +7,7 @@ from tasks import alerting, governance
 from tasks.governance import Ruling
 
 
-@flow(flow_run_name=run_name, on_failure=[alerting.on_failure], on_crashed=[alerting.on_failure])
+@flow(flow_run_name=run_name, **alerting.TELLING)
 def rollback(model: ModelName, *, by: Words, reason: Words) -> Ruling:
     """Makes the earlier champion serve again; its artifact is verified first.
 

@@ -103,6 +103,23 @@ def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     _deliver()
 
 
+def on_completion(flow: Any, flow_run: Any, state: Any) -> None:
+    """State hook: what of this failed before, or had not begun, is over."""
+    over = [outbox.resolve(FAILED, _called(flow.name, flow_run.parameters))]
+    if name := runtime.deployment.name:
+        over.append(outbox.resolve(LATE_RUN, f"{flow.name} {name}"))
+    if any(over):
+        _deliver()
+
+
+# For every flow that can fail or be late: `@flow(..., **alerting.TELLING)`.
+TELLING: dict[str, Any] = {
+    "on_failure": [on_failure],
+    "on_crashed": [on_failure],
+    "on_completion": [on_completion],
+}
+
+
 def crashed(flow_name: str, flow_run: Any, deployment: str = "") -> Alert:
     """What the state hook says of a crash, said for a process that is dead.
 

@@ -12,6 +12,7 @@ from core import artifacts, outbox, receivers, registry
 from core.errors import NotTrained
 from core.intervals import utc_now
 from flows.daily import daily
+from flows.monitor import monitor
 from flows.retrain import retrain
 from flows.score import score
 from tests.core.local_receiver import Request, serve
@@ -106,6 +107,24 @@ def test_a_flow_that_fails_tells_so_with_the_command_to_run(
     assert seen.json["todo"] == "python -m flows retrain churn --as-of 1998-04-01"
     assert seen.json["owner"] == "crm@example.com"
     assert "sales has never been loaded" in seen.json["title"]
+
+
+def test_what_failed_is_resolved_when_the_same_run_succeeds(
+    trained: Path, receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DAYLOOP_WEBHOOKS", receiver.url)
+    with pytest.raises(NotTrained, match="nothing was scored"):
+        monitor("churn", FIRST_DAY)
+
+    score("churn", FIRST_DAY)
+    monitor("churn", FIRST_DAY)
+    monitor("churn", FIRST_DAY)
+
+    told = [seen.json for seen in receiver.seen if seen.json["kind"] == "failed_flow"]
+    assert [each["title"].partition(":")[0] for each in told] == [
+        f"monitor churn {FIRST_DAY} failed",
+        "Resolved",
+    ]
 
 
 @pytest.fixture
