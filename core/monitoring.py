@@ -87,6 +87,11 @@ class Watched:
     changed: bool
 
     @property
+    def decayed(self) -> tuple[Realised, ...]:
+        """What has matured and broke its promise."""
+        return tuple(each for each in self.realised if each.verdict == "decayed")
+
+    @property
     def drifted(self) -> tuple[str, ...]:
         """The features, or `score`, that have moved."""
         return tuple(each.feature for each in self.drift if each.verdict == "drifted")
@@ -125,6 +130,16 @@ def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
     before, new = _measured_on(model.name, day), _mature(model, datasets, day)
     realised = sorted([*before, *new], key=lambda each: each.day)
     return Watched(model.name, day, number, tuple(measured), tuple(realised), changed or bool(new))
+
+
+def is_news(watched: Watched) -> bool:
+    """Whether it is of what serves now and of the latest day that was watched."""
+    champion = registry.champion(watched.model)
+    if champion is None or champion.number != watched.version:
+        return False
+    where = lake.equal(model=watched.model)
+    rows = lake.read(DRIFT_TABLE, where, columns=["day"])
+    return rows is not None and watched.day >= max(rows["day"].to_pylist(), default=watched.day)
 
 
 def _manifest(model: str, number: int) -> dict[str, object]:

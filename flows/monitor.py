@@ -8,7 +8,7 @@ from datetime import date
 
 from prefect import flow
 
-from core.monitoring import Watched
+from core.monitoring import Watched, is_news
 from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, models
 
@@ -39,6 +39,9 @@ def watch(model: str, day: date) -> Watched:
         log.info(
             "%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate, each.verdict
         )
-    if told := alerting.drifted(watched):
+    news = is_news(watched)  # a look back at earlier days is none
+    if told := [*(alerting.drifted(watched) if news else ()), *alerting.decayed(watched)]:
         alerting.tell(told)
+    if news:
+        alerting.settle_model(watched)
     return watched

@@ -23,6 +23,7 @@ from tasks.patience import ON_LAKE
 
 BLOCK, DEADMAN_BLOCK = "dayloop-webhooks", "dayloop-deadman-url"
 REFUSED, FAILED, LATE_RUN = "refused_data", "failed_flow", "late_run"
+DRIFT, DECAY, APPROVAL = "drift", "decay", "approval_needed"
 UNNAMED = ("by", "reason", "keep")  # parameters that are no part of what a run is called
 SINGLY, LISTED = 3, 20  # refused days with an alert each; named in one alert for many
 log = logging.getLogger("dayloop")
@@ -47,6 +48,25 @@ def settle(dataset: str) -> int:
         if subject.partition(" ")[0] == dataset and not _still_refused(dataset, subject)
     ]
     return sum(outbox.resolve(REFUSED, subject) is not None for subject in over)
+
+
+@task(**ON_LAKE)
+def settle_model(watched: Watched) -> int:
+    """Resolves what was told of a model's drift and decay and is over.
+
+    That is so when nothing drifts any more, when predictions keep their promise again, and
+    for the drift of versions before the one that serves.
+    """
+    over = []
+    for number in range(1, watched.version + 1):
+        of_version = f"{watched.model} version {number}"
+        serves = number == watched.version
+        if not serves or not watched.drifted:
+            over.append((DRIFT, of_version))
+        if serves and watched.realised and not watched.decayed:
+            over.append((DECAY, of_version))
+    told = {(record.alert.kind, record.alert.subject) for record in outbox.state()}
+    return sum(outbox.resolve(*each) is not None for each in over if each in told)
 
 
 def _still_refused(dataset: str, subject: str) -> bool:
@@ -198,45 +218,47 @@ def _refusal(loaded: Loaded, interval: Interval, reason: str, text: str = "") ->
 
 
 def drifted(watched: Watched) -> list[Alert]:
-    """One alert while the same features of the same version drift, and one for decay."""
+    """One alert while the same features of the same version drift."""
     owner, name = catalog.model(watched.model).owner, watched.model
-    alerts = []
-    if watched.drifted:
-        lines = [
-            f"{each.feature}: PSI {each.psi:.2f} (limit {catalog.model(name).drift.psi}), "
-            f"KS {each.ks:.2f}, {each.rows:,} rows against {each.reference_rows:,}"
-            for each in watched.drift
-            if each.feature in watched.drifted
-        ]
-        alerts.append(
-            Alert(
-                kind="drift",
-                subject=f"{name} version {watched.version}",
-                title=f"{name} {watched.day}: {', '.join(watched.drifted)} drifted since training",
-                text="\n".join(lines),
-                severity="warn",
-                owner=owner,
-                todo=f"python -m flows monitor {name} --day {watched.day}",
-                run_url=_run_url(),
-                key=" ".join(sorted(watched.drifted)),
-            )
+    if not watched.drifted:
+        return []
+    lines = [
+        f"{each.feature}: PSI {each.psi:.2f} (limit {catalog.model(name).drift.psi}), "
+        f"KS {each.ks:.2f}, {each.rows:,} rows against {each.reference_rows:,}"
+        for each in watched.drift
+        if each.feature in watched.drifted
+    ]
+    return [
+        Alert(
+            kind=DRIFT,
+            subject=f"{name} version {watched.version}",
+            title=f"{name} {watched.day}: {', '.join(watched.drifted)} drifted since training",
+            text="\n".join(lines),
+            severity="warn",
+            owner=owner,
+            todo=f"python -m flows monitor {name} --day {watched.day}",
+            run_url=_run_url(),
+            key=" ".join(sorted(watched.drifted)),
         )
-    for each in watched.realised:
-        if each.verdict == "decayed":
-            alerts.append(
-                Alert(
-                    kind="decay",
-                    subject=f"{name} version {each.version}",
-                    title=f"{name} {each.day}: {each.metric} is {each.estimate}, promised "
-                    f"{each.promised}",
-                    severity="page",
-                    owner=owner,
-                    todo=f"python -m flows retrain {name} --as-of {watched.day}",
-                    run_url=_run_url(),
-                    key=str(each.day),
-                )
-            )
-    return alerts
+    ]
+
+
+def decayed(watched: Watched) -> list[Alert]:
+    """One alert for each day whose predictions broke what was promised at training."""
+    owner, name = catalog.model(watched.model).owner, watched.model
+    return [
+        Alert(
+            kind=DECAY,
+            subject=f"{name} version {each.version}",
+            title=f"{name} {each.day}: {each.metric} is {each.estimate}, promised {each.promised}",
+            severity="page",
+            owner=owner,
+            todo=f"python -m flows retrain {name} --as-of {watched.day}",
+            run_url=_run_url(),
+            key=str(each.day),
+        )
+        for each in watched.decayed
+    ]
 
 
 def judged(trained: Trained) -> list[Alert]:
@@ -265,7 +287,7 @@ def judged(trained: Trained) -> list[Alert]:
     if asks or trained.verdict == "not enough data to say":
         return [
             Alert(
-                kind="approval_needed",
+                kind=APPROVAL,
                 subject=subject,
                 title=f"{name} {trained.version} waits for your decision: {trained.reason}",
                 severity="warn",

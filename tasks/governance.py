@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from prefect import task
 
 import catalog
-from core import registry
+from core import outbox, registry
 from core.alerts import Alert
 from tasks import alerting
 from tasks.patience import ON_LAKE
@@ -50,17 +50,7 @@ def _ruled(model: str, decision: str, version: int, by: str, reason: str, change
     serving = champion.number if champion else 0
     own = [event for event in registry.history(model) if event.version == version]
     # Told again where a rerun finds it done, in case a kill came between: the outbox knows it.
-    alert = Alert(
-        kind="promotion",
-        subject=f"{model} {version}",
-        title=f"{model} {version} was {decision} by {by}: {reason}",
-        text=f"champion now: {serving or 'none'}",
-        severity="info" if serving else "page",
-        owner=catalog.model(model).owner,
-        todo=f"python -m flows {'score' if serving else 'retrain'} {model}",
-        key=str(own[-1].number),
-    )
-    alerting.tell.fn([alert])
+    tell_of(model, decision, version, by, reason, number=own[-1].number, serving=serving)
     return Ruling(
         model=model,
         decision=decision,
@@ -70,3 +60,21 @@ def _ruled(model: str, decision: str, version: int, by: str, reason: str, change
         reason=reason,
         changed=changed,
     )
+
+
+def tell_of(
+    model: str, decision: str, version: int, by: str, reason: str, *, number: int, serving: int
+) -> None:
+    """Tells what a person decided, and that the question of it is over."""
+    alert = Alert(
+        kind="promotion",
+        subject=f"{model} {version}",
+        title=f"{model} {version} was {decision} by {by}: {reason}",
+        text=f"champion now: {serving or 'none'}",
+        severity="info" if serving else "page",
+        owner=catalog.model(model).owner,
+        todo=f"python -m flows {'score' if serving else 'retrain'} {model}",
+        key=str(number),
+    )
+    alerting.tell.fn([alert])
+    outbox.resolve(alerting.APPROVAL, f"{model} {version}")

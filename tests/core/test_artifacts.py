@@ -7,11 +7,11 @@ from typing import Any
 
 import joblib
 import pytest
-import workers
 
 from core import artifacts
 from core.artifacts import Artifact
 from core.errors import ArtifactRefused
+from tests.core import workers
 
 
 @pytest.fixture

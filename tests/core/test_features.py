@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import synthetic
 
 from catalog.kinds import DeclarationError, Model
 from core import features, lake
 from core.errors import LakeDamaged, NotTrained
 from core.features import Snapshot
+from tests.core import synthetic
 
 AS_OF = synthetic.START + timedelta(days=30)
 

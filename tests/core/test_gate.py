@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic
 
 from catalog.kinds import Gate, Model
 from core import artifacts, gate, metrics, training
 from core import home as store
 from core.registry import Version
 from core.training import Fitted, Plan
+from tests.core import synthetic
 
 HOLDOUT = date(2024, 3, 1)
 SEEDS = range(20)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import workers
 from deltalake.exceptions import CommitFailedError
 
 from core import lake
 from core.errors import DayloopError, LakeBusy, LakeDamaged
 from core.intervals import Interval
+from tests.core import workers
 
 SCHEMA = pa.schema({"key": pa.string(), "value": pa.int64(), "day": pa.date32()})
 DAY = date(2024, 3, 1)

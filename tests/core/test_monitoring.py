@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import synthetic
 from sklearn.metrics import roc_auc_score
 
 from core import lake, monitoring, registry, scoring, training
 from core.errors import ModelRefused, NotTrained
 from core.monitoring import Watched
+from tests.core import synthetic
 
 WHO = {"by": "ann", "reason": "test"}
 MODEL = synthetic.model(horizon_days=8)
@@ -157,3 +157,10 @@ def test_predictions_of_a_version_nobody_knows_are_one_line(
     monkeypatch.setattr(registry, "versions", lambda model: [])
     with pytest.raises(ModelRefused, match="predictions name version 1"):
         monitor(shop, 30)
+
+
+def test_a_look_back_at_an_earlier_day_or_a_former_champion_is_no_news(shop: Any) -> None:
+    earlier, later = monitor(shop, 30), monitor(shop, 31)
+    assert (monitoring.is_news(earlier), monitoring.is_news(later)) == (False, True)
+    registry.close("returns", 1, "retired", **WHO)
+    assert not monitoring.is_news(later)

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from local_receiver import Request, serve
 
 from core import delivery, lake, outbox, outbox_table
 from core.alerts import Alert
 from core.errors import UsageError
 from core.outbox import deliver, queue, resolve
 from core.receivers import Receiver, parse
+from tests.core.local_receiver import Request, serve
 
 NOW = datetime(1998, 4, 3, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

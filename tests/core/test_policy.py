@@ -1,10 +1,10 @@
 from datetime import date, timedelta
 
 import pytest
-import synthetic
 
 from catalog.kinds import Retrain
 from core import policy
+from tests.core import synthetic
 
 TODAY = date(2024, 3, 1)
 MODEL = synthetic.model(retrain=Retrain(every_days=30, on_drifted=2, cooldown_days=7))

@@ -14,7 +14,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from local_receiver import serve
 
 from core import apprises, outbox, receivers
 from core.alerts import Alert, Message
@@ -22,6 +21,7 @@ from core.errors import UsageError
 from core.formats import encode, plain_text
 from core.receivers import Receiver, parse
 from core.webhooks import verify
+from tests.core.local_receiver import serve
 
 NOW = datetime(1998, 4, 3, 6, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-import workers
 
 from core import artifacts, lake, registry
 from core.artifacts import Artifact
 from core.errors import ArtifactRefused, ModelRefused, UsageError
+from tests.core import workers
 
 WHO = {"by": "ann", "reason": "looks right"}
 

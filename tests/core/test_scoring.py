@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import synthetic
 
 from catalog.kinds import DeclarationError, Model
 from core import artifacts, lake, registry, scoring, training
 from core.errors import ArtifactRefused, FeaturesChanged, ModelRefused, NotTrained
+from tests.core import synthetic
 
 AS_OF = synthetic.START + timedelta(days=40)
 WHO = {"by": "ann", "reason": "test"}

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -15,6 +14,7 @@ from sklearn.svm import LinearSVC
 from catalog.kinds import DeclarationError, Model
 from core import artifacts, lake, registry, training
 from core.errors import NotTrained
+from tests.core import synthetic
 
 AS_OF = synthetic.START + timedelta(days=45)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from local_receiver import Request, serve
 
 from core import addresses, webhooks
 from core.addresses import AddressRefused, is_public, resolve
 from core.webhooks import Answer, Line, judge, sign, verify
+from tests.core.local_receiver import Request, serve
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()

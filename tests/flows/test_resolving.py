@@ -1,0 +1,74 @@
+"""What was told of a model is resolved when it is over."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from core import outbox
+from core.alerts import Alert
+from core.drift import Measured
+from core.metrics import Estimate
+from core.monitoring import Realised, Watched
+from tasks import alerting, governance
+
+DAY = date(1998, 4, 2)
+STEADY = Measured(
+    feature="spent",
+    psi=0.1,
+    ks=0.1,
+    ks_p_value=0.5,
+    rows=500,
+    reference_rows=500,
+    verdict="stable",
+)
+MOVED = replace(STEADY, psi=0.9, ks_p_value=0.0, verdict="drifted")
+PROMISED = Estimate(0.8, 0.79, 0.81)
+
+
+def watched(version: int, *drift: Measured, realised: str = "") -> Watched:
+    value = Estimate(0.5, 0.49, 0.51)
+    seen = (Realised(DAY, version, "roc_auc", value, PROMISED, 500, realised),)
+    return Watched("churn", DAY, version, drift, seen if realised else (), True)
+
+
+def tell(seen: Watched) -> None:
+    outbox.queue([*alerting.drifted(seen), *alerting.decayed(seen)])
+    alerting.settle_model.fn(seen)
+
+
+def resolved() -> list[tuple[str, str]]:
+    return [(r.alert.kind, r.alert.subject) for r in outbox.state() if r.alert.resolves]
+
+
+@pytest.mark.usefixtures("home")
+def test_drift_is_over_when_nothing_drifts_any_more():
+    tell(watched(1, MOVED))
+    assert resolved() == []
+    tell(watched(1, STEADY))
+    tell(watched(1, STEADY))
+    assert resolved() == [("drift", "churn version 1")]
+
+
+@pytest.mark.usefixtures("home")
+def test_drift_of_a_version_that_no_longer_serves_is_over():
+    tell(watched(1, MOVED))
+    tell(watched(2, MOVED))
+    assert resolved() == [("drift", "churn version 1")]
+
+
+@pytest.mark.usefixtures("home")
+def test_decay_is_over_when_predictions_keep_their_promise_again():
+    tell(watched(1, STEADY, realised="decayed"))
+    tell(watched(1, STEADY))
+    assert resolved() == []
+    tell(watched(1, STEADY, realised="as promised"))
+    assert resolved() == [("decay", "churn version 1")]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_question_is_over_when_a_person_has_decided():
+    question = Alert(kind=alerting.APPROVAL, subject="churn 2", title="churn 2 waits for you")
+    outbox.queue([question])
+    governance.tell_of("churn", "promoted", 2, "Ann", "she looked", number=3, serving=2)
+    assert resolved() == [("approval_needed", "churn 2")]
