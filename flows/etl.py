@@ -13,7 +13,7 @@ from core.errors import DataRefused
 from core.intervals import Interval
 from core.loading import Loaded
 from flows.parameters import DatasetName, day_before, run_name
-from tasks import alerting, data
+from tasks import alerting, data, messages
 from tasks.patience import source_seconds
 
 log = logging.getLogger("dayloop")
@@ -59,7 +59,7 @@ def load_days(dataset: str, interval: Interval) -> Loaded:
 def tell_of(loaded: Loaded) -> None:
     """Tells about refused days, and that what was refused before is over where it is."""
     if loaded.refused:
-        alerting.tell(alerting.refused(loaded))
+        alerting.tell(messages.refused(loaded))
     if loaded.changed:
         alerting.settle(loaded.dataset)
 

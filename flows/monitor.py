@@ -10,7 +10,7 @@ from prefect import flow
 
 from core.monitoring import Watched, is_news
 from flows.parameters import ModelName, day_before, run_name
-from tasks import alerting, models
+from tasks import alerting, messages, models
 
 log = logging.getLogger("dayloop")
 
@@ -40,7 +40,7 @@ def watch(model: str, day: date) -> Watched:
             "%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate, each.verdict
         )
     news = is_news(watched)  # a look back at earlier days is none
-    if told := [*(alerting.drifted(watched) if news else ()), *alerting.decayed(watched)]:
+    if told := [*(messages.drifted(watched) if news else ()), *messages.decayed(watched)]:
         alerting.tell(told)
     if news:
         alerting.settle_model(watched)

@@ -1,13 +1,14 @@
 """The parameters flows share: bounded and described, so that the UI's form explains itself."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from prefect import runtime
 from pydantic import Field
 
 import catalog
 from core.intervals import yesterday
+from tasks.messages import called
 
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": [*catalog.dataset_names()]})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": [*catalog.model_names()]})]
@@ -26,11 +27,4 @@ def day_before() -> date:
 
 def run_name() -> str:
     """How a flow run is called: the verb and what it is given, `etl sales 1998-04-01`."""
-    parameters: dict[str, Any] = runtime.flow_run.parameters
-    words = [value for key, value in parameters.items() if key not in ("by", "reason", "keep")]
-    shown = [_short(value) for value in words if value is not None]
-    return " ".join([runtime.flow_run.flow_name, *shown])
-
-
-def _short(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return called(runtime.flow_run.flow_name, runtime.flow_run.parameters)

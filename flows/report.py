@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
-from tasks import alerting
+from tasks import alerting, messages
 
 
 @flow(flow_run_name="report {name} {state}")
@@ -35,7 +35,7 @@ def report(
             return False
     if found.state is None or found.state.name != state:
         return False  # it has begun, or was started again
-    made = alerting.crashed if state == "Crashed" else alerting.late_run
+    made = messages.crashed if state == "Crashed" else messages.late_run
     new = alerting.tell([made(flow_name, found, deployment)])
     alerting.deliver()
     return bool(new)

@@ -11,7 +11,7 @@ from prefect import flow
 
 import catalog
 from flows.parameters import ModelName, day_before, run_name
-from tasks import alerting, models
+from tasks import alerting, messages, models
 from tasks.models import Trained
 
 log = logging.getLogger("dayloop")
@@ -45,6 +45,6 @@ def train(model: str, as_of: date) -> Trained:
         )
     trained = models.decide(model, planned, fitted)
     log.info("%s version %s: %s, %s", model, trained.version, trained.verdict, trained.reason)
-    if told := alerting.judged(trained):
+    if told := messages.judged(trained):
         alerting.tell(told)
     return trained

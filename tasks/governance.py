@@ -7,7 +7,7 @@ from prefect import task
 import catalog
 from core import outbox, registry
 from core.alerts import Alert
-from tasks import alerting
+from tasks import alerting, messages
 from tasks.patience import ON_LAKE
 
 
@@ -77,4 +77,4 @@ def tell_of(
         key=str(number),
     )
     alerting.tell.fn([alert])
-    outbox.resolve(alerting.APPROVAL, f"{model} {version}")
+    outbox.resolve(messages.APPROVAL, f"{model} {version}")

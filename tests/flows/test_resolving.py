@@ -10,7 +10,7 @@ from core.alerts import Alert
 from core.drift import Measured
 from core.metrics import Estimate
 from core.monitoring import Realised, Watched
-from tasks import alerting, governance
+from tasks import alerting, governance, messages
 
 DAY = date(1998, 4, 2)
 STEADY = Measured(
@@ -33,7 +33,7 @@ def watched(version: int, *drift: Measured, realised: str = "") -> Watched:
 
 
 def tell(seen: Watched) -> None:
-    outbox.queue([*alerting.drifted(seen), *alerting.decayed(seen)])
+    outbox.queue([*messages.drifted(seen), *messages.decayed(seen)])
     alerting.settle_model.fn(seen)
 
 
@@ -68,7 +68,7 @@ def test_decay_is_over_when_predictions_keep_their_promise_again():
 
 @pytest.mark.usefixtures("home")
 def test_a_question_is_over_when_a_person_has_decided():
-    question = Alert(kind=alerting.APPROVAL, subject="churn 2", title="churn 2 waits for you")
+    question = Alert(kind=messages.APPROVAL, subject="churn 2", title="churn 2 waits for you")
     outbox.queue([question])
     governance.tell_of("churn", "promoted", 2, "Ann", "she looked", number=3, serving=2)
     assert resolved() == [("approval_needed", "churn 2")]

@@ -1,0 +1,205 @@
+"""What alerts say: of refused data, of failed and late runs, of drift, decay and the gate."""
+
+from typing import Any
+
+from prefect import runtime
+from prefect.utilities.urls import url_for
+
+import catalog
+from core.alerts import Alert
+from core.intervals import DAY, Interval
+from core.loading import Loaded
+from core.monitoring import Watched
+from tasks.models import Trained
+
+REFUSED, FAILED, LATE_RUN = "refused_data", "failed_flow", "late_run"
+DRIFT, DECAY, APPROVAL = "drift", "decay", "approval_needed"
+UNNAMED = ("by", "reason", "keep")  # parameters that are no part of what a run is called
+SINGLY, LISTED = 3, 20  # refused days with an alert each; named in one alert for many
+
+
+def crashed(flow_name: str, flow_run: Any, deployment: str = "") -> Alert:
+    """What the state hook says of a crash, said for a process that is dead.
+
+    Where both saw it they say the same, with the same id: it is told once.
+    """
+    return failed(flow_name, flow_run, "crashed", flow_run.state.message or "")
+
+
+def late_run(flow_name: str, flow_run: Any, deployment: str) -> Alert:
+    """That a run has not begun; late runs of one deployment are one thing."""
+    due = f"{flow_run.expected_start_time:%Y-%m-%d %H:%M} UTC"
+    return Alert(
+        kind=LATE_RUN,
+        subject=f"{flow_name} {deployment}".strip(),
+        title=f"{flow_name}/{deployment}: the run due at {due} has not begun",
+        text="No worker has taken it: none lives, none looks at its queue, or all are busy.",
+        severity="page",
+        owner=_owner(flow_run.parameters),
+        todo=f"prefect worker start --pool {flow_run.work_pool_name or 'dayloop'}",
+        run_url=url_for("flow-run", obj_id=flow_run.id) or "",
+        key=str(flow_run.id),
+    )
+
+
+def failed(flow_name: str, flow_run: Any, what: str, text: str) -> Alert:
+    """That a run failed or crashed, with the command to run it again."""
+    # Not the run's own name: a worker's hook has the one from before it was given.
+    name = called(flow_name, flow_run.parameters)
+    return Alert(
+        kind=FAILED,
+        subject=name,
+        title=f"{name} {what}: {_first_line(text)}",
+        severity="page",
+        owner=_owner(flow_run.parameters),
+        todo=_command(flow_name, flow_run.parameters),
+        run_url=url_for("flow-run", obj_id=flow_run.id) or "",
+        key=str(flow_run.id),
+    )
+
+
+def refused(loaded: Loaded) -> list[Alert]:
+    """One alert for a refused day, and one for all of a load that refused many."""
+    if len(loaded.refused) <= SINGLY:
+        return [_refusal(loaded, Interval.of_day(day), reason) for day, reason in loaded.refused]
+    days = [day for day, _ in loaded.refused]
+    listed = [f"{day}: {reason}" for day, reason in loaded.refused[:LISTED]]
+    more = len(days) - len(listed)
+    text = "\n".join([*listed, *([f"and {more:,} more days"] if more else [])])
+    interval = Interval(min(days), max(days) + DAY)
+    return [_refusal(loaded, interval, f"{len(days):,} days, the first: {listed[0]}", text)]
+
+
+def _refusal(loaded: Loaded, interval: Interval, reason: str, text: str = "") -> Alert:
+    name = loaded.dataset
+    again = f"etl {name} --day {interval.start}"
+    if len(interval) > 1:
+        again = f"backfill {name} --start {interval.start} --end {interval.end}"
+    kept = "The table keeps what it had. Nothing that reads it sees the refused rows."
+    return Alert(
+        kind=REFUSED,
+        subject=f"{name} {interval}",
+        title=f"{name} {interval} was refused: {reason}",
+        text=f"{kept}\n{text}".strip(),
+        severity="page",
+        owner=catalog.dataset(name).owner,
+        todo=f"fix the source, then: python -m flows {again}",
+        run_url=_run_url(),
+        key=reason,
+    )
+
+
+def drifted(watched: Watched) -> list[Alert]:
+    """One alert while the same features of the same version drift."""
+    owner, name = catalog.model(watched.model).owner, watched.model
+    if not watched.drifted:
+        return []
+    lines = [
+        f"{each.feature}: PSI {each.psi:.2f} (limit {catalog.model(name).drift.psi}), "
+        f"KS {each.ks:.2f}, {each.rows:,} rows against {each.reference_rows:,}"
+        for each in watched.drift
+        if each.feature in watched.drifted
+    ]
+    return [
+        Alert(
+            kind=DRIFT,
+            subject=f"{name} version {watched.version}",
+            title=f"{name} {watched.day}: {', '.join(watched.drifted)} drifted since training",
+            text="\n".join(lines),
+            severity="warn",
+            owner=owner,
+            todo=f"python -m flows monitor {name} --day {watched.day}",
+            run_url=_run_url(),
+            key=" ".join(sorted(watched.drifted)),
+        )
+    ]
+
+
+def decayed(watched: Watched) -> list[Alert]:
+    """One alert for each day whose predictions broke what was promised at training."""
+    owner, name = catalog.model(watched.model).owner, watched.model
+    return [
+        Alert(
+            kind=DECAY,
+            subject=f"{name} version {each.version}",
+            title=f"{name} {each.day}: {each.metric} is {each.estimate}, promised {each.promised}",
+            severity="page",
+            owner=owner,
+            todo=f"python -m flows retrain {name} --as-of {watched.day}",
+            run_url=_run_url(),
+            key=str(each.day),
+        )
+        for each in watched.decayed
+    ]
+
+
+def judged(trained: Trained) -> list[Alert]:
+    """News of a promotion, or the question that only a person can answer.
+
+    Told again when a rerun finds it decided, in case a kill came between: the outbox knows it.
+    """
+    owner, name = catalog.model(trained.model).owner, trained.model
+    mode = catalog.model(name).gate.mode
+    subject, key = f"{name} {trained.version}", trained.verdict
+    if trained.promoted:
+        title = f"{name} {trained.version} ({trained.challenger}) is champion: {trained.reason}"
+        return [
+            Alert(
+                kind="promotion",
+                subject=subject,
+                title=title,
+                severity="info",
+                owner=owner,
+                todo=f'python -m flows rollback {name} --by NAME --reason "..."',
+                run_url=_run_url(),
+                key="promote",
+            )
+        ]
+    asks = trained.verdict == "promote" and mode == "manual"
+    if asks or trained.verdict == "not enough data to say":
+        return [
+            Alert(
+                kind=APPROVAL,
+                subject=subject,
+                title=f"{name} {trained.version} waits for your decision: {trained.reason}",
+                severity="warn",
+                owner=owner,
+                todo=f'python -m flows promote {name} {trained.version} --by NAME --reason "..."',
+                run_url=_run_url(),
+                key=key,
+            )
+        ]
+    return []
+
+
+def _run_url() -> str:
+    identity = runtime.flow_run.id
+    return (url_for("flow-run", obj_id=identity) or "") if identity else ""
+
+
+def _owner(parameters: dict[str, Any]) -> str:
+    if name := parameters.get("dataset"):
+        return catalog.dataset(name).owner
+    if name := parameters.get("model"):
+        return catalog.model(name).owner
+    return ""
+
+
+def called(verb: str, parameters: dict[str, Any]) -> str:
+    """What a run of these parameters is about: the subject of its alerts."""
+    shown = (value for key, value in parameters.items() if key not in UNNAMED)
+    return " ".join([verb, *(str(value) for value in shown if value is not None)])
+
+
+def _command(verb: str, parameters: dict[str, Any]) -> str:
+    names = [str(parameters[key]) for key in ("dataset", "model") if parameters.get(key)]
+    others = [
+        f"--{key.replace('_', '-')} {value}"
+        for key, value in parameters.items()
+        if key not in ("dataset", "model") and value is not None
+    ]
+    return " ".join(["python -m flows", verb, *names, *others])
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[0]
