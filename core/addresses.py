@@ -2,6 +2,7 @@
 
 `DAYLOOP_ALLOWED_HOSTS` names hosts or patterns such as `*.example.com`, comma-separated;
 where it is set no other host is called. `DAYLOOP_ALLOW_PRIVATE=1` allows private addresses.
+This very machine, written out, is allowed by being named; a name that leads to it is not.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ _SPECIAL = [
         *("168.63.129.16/32", "2001::/23", "2001:db8::/32", "3fff::/20"),
     )
 ]
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _GLOBAL_V6 = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")
 
@@ -79,6 +81,7 @@ async def resolve(host: str, port: int, *, encrypted: bool = True) -> list[str]:
         OSError: the name has no address.
     """
     listed = is_listed(host) or os.environ.get("DAYLOOP_ALLOW_PRIVATE") == "1"
+    listed = listed or host.lower() in _THIS_MACHINE
     found = await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not listed:
