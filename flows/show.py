@@ -30,7 +30,9 @@ def as_json(result: Any) -> str:
     return json.dumps(plain, default=_text, indent=2)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
 
 
@@ -199,3 +201,18 @@ def _(seen: Difference) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.4g}"
+
+
+@as_text.register
+def _(delivered: dict) -> None:  # type: ignore[type-arg]
+    if not delivered:
+        print("nobody to tell: set DAYLOOP_WEBHOOKS, see deployments/README.md")
+        return
+    table(
+        "",
+        ("receiver", "delivered#", "waiting#", "dead#", ""),
+        (
+            (name, each.delivered, each.waiting, each.dead, each.detail)
+            for name, each in delivered.items()
+        ),
+    )

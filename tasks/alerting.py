@@ -82,7 +82,9 @@ def _deliver() -> dict[str, Any]:
         return {}
     tallies = outbox.deliver(found)
     for name, tally in tallies.items():
-        log.info("alerts to %s: %s", name, tally)
+        if tally.delivered or tally.waiting or tally.dead:
+            counts = (tally.delivered, tally.waiting, tally.dead)
+            log.info("alerts to %s: %s delivered, %s waiting, %s dead", name, *counts)
     return dict(tallies)
 
 
