@@ -134,8 +134,12 @@ def loaded(done: Loaded) -> str:
 
 @as_text.register
 def _(seen: Quarantine) -> None:
+    title = f"{seen.dataset}: {seen.rows:,} row{'' if seen.rows == 1 else 's'} in quarantine"
+    if not seen.rules:
+        print(title)
+        return
     table(
-        f"{seen.dataset}: {seen.rows:,} rows in quarantine",
+        title,
         ("rule", "column", "rows#", "first day", "last day", "for example"),
         (
             (each.rule, each.column, each.rows, each.first_day, each.last_day, _sample(each))
