@@ -5,52 +5,40 @@ when the catalog is loaded and not at 3 a.m. in the middle of a load.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
-from re import fullmatch, search
+from re import fullmatch
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
+
+from catalog.declaring import NAME, DeclarationError, require, require_types
+from catalog.sources import Arrival, Cursor, File, Http, LinkHeader, PageNumber, Source, Sql
 
 if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
-NAME = r"[a-z][a-z0-9_]{0,62}"
+__all__ = [
+    "Arrival",
+    "Candidate",
+    "Cursor",
+    "Dataset",
+    "DeclarationError",
+    "Drift",
+    "File",
+    "Gate",
+    "Http",
+    "LinkHeader",
+    "Model",
+    "PageNumber",
+    "Retrain",
+    "Source",
+    "Sql",
+]
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 RESERVED = {"ledger", "profiles", "runs", "registry", "performance", "drift", "outbox"}
 MAX_HORIZON_DAYS = 3650
 METRICS = ("roc_auc", "average_precision", "brier")
-
-
-class DeclarationError(ValueError):
-    """A declaration in the catalog cannot be right; says which field and why."""
-
-
-def require(condition: bool, field_name: str, problem: str) -> None:
-    """Raises DeclarationError naming the field unless the condition holds."""
-    if not condition:
-        raise DeclarationError(f"{field_name}: {problem}")
-
-
-def _require_types(declared: Any, prefix: str = "") -> None:
-    """Each field of a plain type holds one: "0.05" is text, and `True` is no number of days."""
-    for each in fields(declared):
-        value = getattr(declared, each.name)
-        if each.type is Any or not isinstance(each.type, type):
-            continue
-        value = float(value) if each.type is float and type(value) is int else value
-        right = isinstance(value, each.type) and not (each.type is int and value is True)
-        kind = each.type.__name__
-        require(right, prefix + each.name, f"must be of type {kind}, not {value!r:.60}")
-
-
-def _is_known(look_up: Callable[[str], Any], name: str) -> bool:
-    try:
-        look_up(name)
-    except (LookupError, ValueError, OSError):
-        return False
-    return True
 
 
 def _require_name(name: str) -> None:
@@ -64,72 +52,6 @@ def _require_name(name: str) -> None:
 def _require_time(due: str) -> None:
     right = bool(fullmatch(TIME_OF_DAY, due))
     require(right, "due", f"'{due}' must be a time of day such as 06:30, UTC")
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """A file that is landed byte for byte.
-
-    Its name says what it is: csv, tsv or txt (delimited text) or jsonl (one JSON object a
-    line), each plain, gz or zst; or parquet.
-
-    Attributes:
-        path: where it is, relative to the project; `{day}` stands for the ISO date where
-            upstream sends one file a day. Without it one file holds many days.
-        delimiter: the character between fields of delimited text.
-        encoding: how the text is encoded.
-        date_formats: for each date column that is not ISO 8601, its strptime format.
-        timezone: of times that name no offset; a date without a time is a day in UTC.
-        max_bytes: a file that unpacks to more is refused.
-    """
-
-    path: str
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    date_formats: Mapping[str, str] = field(default_factory=dict)
-    timezone: str = "UTC"
-    max_bytes: int = 16 << 30
-
-    def __post_init__(self) -> None:
-        _require_types(self, "source.")
-        require(bool(self.path), "source.path", "must not be empty")
-        require(
-            bool(search(r"\.((csv|tsv|txt|jsonl)(\.gz|\.zst)?|parquet)\Z", self.path)),
-            "source.path",
-            f"'{self.path}' is not a csv, tsv, txt or jsonl file (plain, gz or zst) or parquet",
-        )
-        require(
-            len(self.delimiter) == 1 and self.delimiter.isascii(),
-            "source.delimiter",
-            "must be one ASCII character",
-        )
-        require(
-            self.delimiter not in '"\r\n\0', "source.delimiter", "must not be a quote or line end"
-        )
-        require(
-            _is_known("".encode, self.encoding), "source.encoding", f"no encoding '{self.encoding}'"
-        )
-        require(_is_known(ZoneInfo, self.timezone), "source.timezone", f"no zone '{self.timezone}'")
-        require(self.max_bytes > 0, "source.max_bytes", "must be above 0")
-
-    @property
-    def format(self) -> Literal["delimited", "jsonl", "parquet"]:
-        """What the file's name says is in it."""
-        if self.path.endswith(".parquet"):
-            return "parquet"
-        return "jsonl" if ".jsonl" in self.path[-10:] else "delimited"
-
-    @property
-    def compression(self) -> Literal["gzip", "zstd"] | None:
-        """What the file's name says it is packed with."""
-        if self.path.endswith(".gz"):
-            return "gzip"
-        return "zstd" if self.path.endswith(".zst") else None
-
-    @property
-    def daily(self) -> bool:
-        """Whether upstream sends a file of its own for every day."""
-        return "{day}" in self.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +75,7 @@ class Dataset:
 
     name: str
     owner: str
-    source: File
+    source: Source
     schema: Any
     day: str
     max_bad_share: float = 0.01
@@ -164,7 +86,7 @@ class Dataset:
     description: str = ""
 
     def __post_init__(self) -> None:
-        _require_types(self)
+        require_types(self)
         _require_name(self.name)
         require(
             self.name not in RESERVED and not self.name.endswith(("_quarantine", "_predictions")),
@@ -248,7 +170,7 @@ class Candidate:
     estimator: Callable[[int], Any]
 
     def __post_init__(self) -> None:
-        _require_types(self, "candidates.")
+        require_types(self, "candidates.")
         require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name {self.name!r}")
         require(callable(self.estimator), "candidates", f"{self.name}: must be a function")
 
@@ -273,7 +195,7 @@ class Gate:
     mode: Literal["enabled", "manual", "dry_run"] = "enabled"
 
     def __post_init__(self) -> None:
-        _require_types(self, "gate.")
+        require_types(self, "gate.")
         require(0 <= self.floor <= 1, "gate.floor", f"must be within 0 and 1, not {self.floor}")
         require(0 <= self.margin < 1, "gate.margin", f"must be within 0 and 1, not {self.margin}")
         require(
@@ -308,7 +230,7 @@ class Retrain:
     cooldown_days: int = 7
 
     def __post_init__(self) -> None:
-        _require_types(self, "retrain.")
+        require_types(self, "retrain.")
         for name in ("every_days", "on_drifted", "cooldown_days"):
             value = getattr(self, name)
             require(value >= 1, f"retrain.{name}", f"must be 1 or more, not {value}")
@@ -331,7 +253,7 @@ class Drift:
     min_rows: int = 100
 
     def __post_init__(self) -> None:
-        _require_types(self, "drift.")
+        require_types(self, "drift.")
         require(self.psi > 0, "drift.psi", f"must be above 0, not {self.psi}")
         require(0 < self.alpha < 1, "drift.alpha", f"must be within 0 and 1, not {self.alpha}")
         require(self.min_rows >= 10, "drift.min_rows", f"must be 10 or more, not {self.min_rows}")
@@ -380,7 +302,7 @@ class Model:
     description: str = ""
 
     def __post_init__(self) -> None:
-        _require_types(self)
+        require_types(self)
         _require_name(self.name)
         require(bool(self.owner), "owner", "must name who is told about this model")
         require(

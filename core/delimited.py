@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, read_csv
 
-from catalog.kinds import File
+from catalog.kinds import Source
 from core.converting import (
     FIELD_COUNT,
     MALFORMED_QUOTES,
@@ -35,7 +35,7 @@ TAIL_BYTES = 1 << 16
 Open = Callable[[], BinaryIO]
 
 
-def header(source: File, open_file: Open, name: str) -> tuple[str, ...]:
+def header(source: Source, open_file: Open, name: str) -> tuple[str, ...]:
     """The names in the file's first line; raises SourceRefused where they cannot be relied on."""
     first = next(chunks(source, open_file, name, quotes=True), None)
     names, _ = _header(first, source, name)
@@ -44,7 +44,11 @@ def header(source: File, open_file: Open, name: str) -> tuple[str, ...]:
 
 
 def parse(
-    source: File, columns: Mapping[str, str], open_file: Open, name: str, nullable: Collection[str]
+    source: Source,
+    columns: Mapping[str, str],
+    open_file: Open,
+    name: str,
+    nullable: Collection[str],
 ) -> Iterator[Parsed]:
     """The file's rows, typed, a chunk at a time; arguments as of `reading.read`."""
     names: tuple[str, ...] = ()
@@ -88,7 +92,7 @@ def _is_blank(data: bytes, width: int) -> bool:
     return not data
 
 
-def _header(chunk: Chunk | None, source: File, name: str) -> tuple[tuple[str, ...], int]:
+def _header(chunk: Chunk | None, source: Source, name: str) -> tuple[tuple[str, ...], int]:
     """The names in the first line that is not blank, and where the rows begin."""
     end = 0
 
@@ -115,7 +119,7 @@ def _header(chunk: Chunk | None, source: File, name: str) -> tuple[tuple[str, ..
     return names, end
 
 
-def _with_stand_ins(chunk: Chunk, start: int, source: File, width: int) -> bytes:
+def _with_stand_ins(chunk: Chunk, start: int, source: Source, width: int) -> bytes:
     """The rows, those with malformed quotes replaced by ones of a wrong number of fields."""
     parts, at = [], start
     for begin, end in chunk.malformed:
@@ -124,7 +128,7 @@ def _with_stand_ins(chunk: Chunk, start: int, source: File, width: int) -> bytes
     return b"".join([*parts, chunk.data[at:]]) if parts or at else chunk.data
 
 
-def _stand_in(line: bytes, source: File, width: int) -> bytes:
+def _stand_in(line: bytes, source: Source, width: int) -> bytes:
     return b'"' + line.strip(b"\r").replace(b'"', b'""') + b'"' + source.delimiter.encode() * width
 
 
@@ -145,7 +149,7 @@ def _fields(
     chunk: Chunk,
     names: tuple[str, ...],
     wanted: list[str],
-    source: File,
+    source: Source,
     ragged: bool,
 ) -> tuple[pa.Table, _Invalid]:
     """The fields as text, and the rows with too few or too many of them (likely, if ragged)."""
@@ -174,7 +178,7 @@ def _parse(
     chunk: Chunk,
     names: tuple[str, ...],
     wanted: list[str],
-    source: File,
+    source: Source,
     put_aside: Callable[[InvalidRow], str] | None = None,
 ) -> pa.Table:
     """One block in one thread: only so is each invalid row told by its number."""
@@ -200,7 +204,7 @@ def _parse(
     )
 
 
-def _by_count(data: bytes, source: File, width: int) -> tuple[pa.Buffer, _Invalid]:
+def _by_count(data: bytes, source: Source, width: int) -> tuple[pa.Buffer, _Invalid]:
     """Rows of unquoted text told apart by their delimiters, the many at once.
 
     A row that Arrow rejects costs it more than several that it takes.
@@ -224,7 +228,7 @@ def _by_count(data: bytes, source: File, width: int) -> tuple[pa.Buffer, _Invali
 
 
 def _refuse_if_torn(
-    chunk: Chunk, data: bytes, short: bool, kind: str | None, source: File, name: str
+    chunk: Chunk, data: bytes, short: bool, kind: str | None, source: Source, name: str
 ) -> None:
     """Refuses a last line that has no line end and looks cut off.
 
@@ -256,7 +260,7 @@ def _falls_short(last: bytes, others: list[bytes]) -> bool:
 
 
 def _broken(
-    invalid: _Invalid, before: int, chunk: Chunk, source: File, width: int
+    invalid: _Invalid, before: int, chunk: Chunk, source: Source, width: int
 ) -> Broken | None:
     if not len(invalid.rows):
         return None
@@ -273,7 +277,7 @@ def _broken(
 
 
 def _typed(
-    texts: Mapping[str, pa.Array], columns: Mapping[str, str], source: File, nul: bool
+    texts: Mapping[str, pa.Array], columns: Mapping[str, str], source: Source, nul: bool
 ) -> dict[str, Converted]:
     typed = {
         column: to_type(texts[column], kind, source.date_formats.get(column), source.timezone)

@@ -17,6 +17,7 @@ __all__ = [
     "LakeDamaged",
     "ModelRefused",
     "NotTrained",
+    "SourceFailed",
     "SourceRefused",
     "SourceUnreachable",
     "TransientError",
@@ -42,6 +43,10 @@ class SourceUnreachable(TransientError):
 
 class LakeBusy(TransientError):
     """Other writers kept changing the same rows of a table."""
+
+
+class SourceFailed(DayloopError):
+    """The source answered what asking again does not mend: no such page, no permission."""
 
 
 class DataRefused(DayloopError):

@@ -94,33 +94,55 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
+class Unnamed:
+    """A file that is seen under its name once it is written; without a name it is dropped."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.name = ""
+        self.write = file.write
+
+
 @contextmanager
-def open_write(path: str) -> Iterator[BinaryIO]:
-    """Writes a file so that others see the whole of it or nothing.
+def open_unnamed(folder: str) -> Iterator[Unnamed]:
+    """Writes a file of a folder so that others see the whole of it or nothing.
 
     Locally it is written aside, synced and renamed. An object store shows an object once its
     upload is closed, also by an error half-way: so what goes there is gathered first.
     """
-    system, target = store(path)
+    system, target = store(folder)
     if not is_local():
         with tempfile.TemporaryFile(prefix="dayloop-") as gathered:
-            yield cast(BinaryIO, gathered)
-            gathered.seek(0)
-            with system.open_output_stream(target, compression=None) as remote:
-                shutil.copyfileobj(gathered, remote)
+            remote_file = Unnamed(cast(BinaryIO, gathered))
+            yield remote_file
+            if remote_file.name:
+                gathered.seek(0)
+                final = f"{target}/{remote_file.name}"
+                with system.open_output_stream(final, compression=None) as remote:
+                    shutil.copyfileobj(gathered, remote)
         return
-    final = Path(target)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    aside = final.with_name(f".{final.name}.{uuid4().hex}")
+    Path(target).mkdir(parents=True, exist_ok=True)
+    aside = Path(target, f".{uuid4().hex}")
     try:
         with aside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(final)
+            local_file = Unnamed(file)
+            yield local_file
+            if local_file.name:
+                file.flush()
+                os.fsync(file.fileno())
+        if local_file.name:
+            aside.replace(Path(target, local_file.name))
     finally:
         aside.unlink(missing_ok=True)
-    sync(final.parent)
+    sync(Path(target))
+
+
+@contextmanager
+def open_write(path: str) -> Iterator[Unnamed]:
+    """As `open_unnamed`, for a file whose name is known."""
+    folder, _, name = path.rpartition("/")
+    with open_unnamed(folder) as file:
+        yield file
+        file.name = name
 
 
 def write_bytes(path: str, data: bytes) -> None:

@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import BinaryIO
 
-from catalog.kinds import Dataset
-from core import home, lake
-from core.errors import LakeDamaged, SourceUnreachable
+from catalog.kinds import Arrival, Dataset
+from catalog.sources import extension
+from core import home, lake, sources
+from core.errors import LakeDamaged, SourceFailed, SourceUnreachable
 from core.intervals import Interval
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,24 +36,32 @@ class Landed:
     day: date | None = None
 
 
-def land(dataset: Dataset, interval: Interval) -> tuple[Landed, ...]:
-    """Lands what the source has for these days; days it has no file for are left out.
+def land(
+    dataset: Dataset, interval: Interval, secret: sources.Secret = sources.from_environment
+) -> tuple[Landed, ...]:
+    """Lands what the source has for these days; days it has nothing for are left out.
+
+    Args:
+        dataset: whose source.
+        interval: the days.
+        secret: looks up a secret that the source names.
 
     Raises:
         SourceUnreachable: it has nothing for any of them, or broke off.
+        SourceFailed: it answered what asking again does not mend.
     """
-    source = dataset.source
-    origins: list[tuple[str, date | None]] = [(source.path, None)]
-    if source.daily:
-        origins = [(source.path.replace("{day}", str(day)), day) for day in interval.days()]
-    found = [(origin, day) for origin, day in origins if (home.PROJECT / origin).is_file()]
-    if not found:
-        raise SourceUnreachable(
-            f"{dataset.name} {interval}: there is no file {origins[0][0]}"
-            f"{f' to {origins[-1][0]}' if len(origins) > 1 else ''}; ask upstream, or correct "
-            f"source.path in catalog/datasets/{dataset.name}.py"
-        )
-    return tuple(_land_file(dataset, origin, day) for origin, day in found)
+    arrivals = sources.pull(dataset.source, interval, secret)
+    landed = []
+    while True:
+        with _asking(dataset, interval):
+            arrival = next(arrivals, None)
+        if arrival is None:
+            break
+        landed.append(_keep(dataset, interval, arrival))
+    if not landed:
+        with _asking(dataset, interval):
+            raise SourceUnreachable("the source has nothing for it")
+    return tuple(landed)
 
 
 def landed_before(dataset: Dataset, sha256s: str, day: date) -> tuple[Landed, ...]:
@@ -81,43 +86,38 @@ def landed_before(dataset: Dataset, sha256s: str, day: date) -> tuple[Landed, ..
     return tuple(found)
 
 
-def _land_file(dataset: Dataset, origin: str, day: date | None) -> Landed:
-    file = home.PROJECT / origin
-    extension = "".join(file.suffixes[-2:] if file.suffix in (".gz", ".zst") else [file.suffix])
-    with _reading(dataset, origin):
-        digest = _sha256(file)
-    path = f"landing/{dataset.name}/{digest}{extension}"
-    if not home.exists(path):
-        with lake.in_words("landing"), home.open_write(path) as target:
-            _copy(dataset, origin, file, target, digest)
-    return Landed(path, digest, home.size(path), origin, day)
-
-
-def _copy(dataset: Dataset, origin: str, file: Path, target: BinaryIO, digest: str) -> None:
-    copied = hashlib.sha256()
-    with _reading(dataset, origin):
-        source = file.open("rb")
-    with source:
+def _keep(dataset: Dataset, interval: Interval, arrival: Arrival) -> Landed:
+    folder, ending, size = f"landing/{dataset.name}", extension(arrival.name), 0
+    if not ending:
+        raise SourceFailed(f"{dataset.name}: {arrival.name} does not say by its end what it is")
+    digest, chunks = hashlib.sha256(), iter(arrival.chunks)
+    with lake.in_words("landing"), home.open_unnamed(folder) as file:
         while True:
-            with _reading(dataset, origin):
-                chunk = source.read(CHUNK_BYTES)
-            if not chunk:
+            with _asking(dataset, interval, arrival.name):
+                chunk = next(chunks, None)
+            if chunk is None:
                 break
-            copied.update(chunk)
-            target.write(chunk)
-    if copied.hexdigest() != digest:
-        raise SourceUnreachable(f"{dataset.name}: {origin} changed while it was read")
+            size += len(chunk)
+            digest.update(chunk)
+            file.write(chunk)
+        name = f"{digest.hexdigest()}{ending}"
+        if not home.exists(f"{folder}/{name}"):
+            file.name = name
+    return Landed(f"{folder}/{name}", digest.hexdigest(), size, arrival.name, arrival.day)
 
 
 @contextmanager
-def _reading(dataset: Dataset, origin: str) -> Iterator[None]:
+def _asking(dataset: Dataset, interval: Interval, name: str = "") -> Iterator[None]:
     # Only what the source does: a full disk on our side would not go away by asking again.
     try:
         yield
+    except SourceUnreachable as error:
+        raise SourceUnreachable(
+            f"{dataset.name} {interval}: {error}; ask upstream, or correct source in "
+            f"catalog/datasets/{dataset.name}.py"
+        ) from error
+    except SourceFailed as error:
+        raise SourceFailed(f"{dataset.name} {interval}: {error}") from error
     except OSError as error:
-        raise SourceUnreachable(f"{dataset.name}: {origin}: {error.strerror}") from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
+        said = error.strerror or type(error).__name__
+        raise SourceUnreachable(f"{dataset.name} {interval}: {name}: {said}") from error

@@ -4,7 +4,7 @@ A row is in exactly one of a block's two tables. A file that as a whole cannot b
 declared raises SourceRefused, perhaps only at its end: keep nothing of it before that.
 
 What counts as a row: a blank line does not, save in a file of one column, where it is a
-null. An empty field is null. Times without an offset are in `File.timezone`.
+null. An empty field is null. Times without an offset are in `Source.timezone`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.kinds import File
-from core import delimited, typed
+from catalog.kinds import Source
+from catalog.sources import format_of
+from core import delimited, pages, typed
 from core.converting import (
     INSTANT,
     RULES,
@@ -46,6 +47,12 @@ VALUE_CHARACTERS = 200
 RAW_CHARACTERS = 4_000
 
 Open = Callable[[], BinaryIO]
+PARSE = {
+    "delimited": delimited.parse,
+    "jsonl": typed.jsonl,
+    "json": pages.json,
+    "parquet": typed.parquet,
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Block:
 
 
 def read(
-    source: File,
+    source: Source,
     columns: Mapping[str, str],
     day: str,
     open_file: Open,
@@ -80,16 +87,15 @@ def read(
         columns: name to string, int, float, bool or datetime.
         day: the column that says to which day a row belongs.
         open_file: opens the landed bytes from their start; may be called more than once.
-        name: of the file, for messages.
+        name: of the file, for messages; its end says what is in it.
         nullable: columns that may be missing from the file and are then null.
 
     Raises:
         SourceRefused: the file as a whole is not what was declared.
     """
-    parse = {"delimited": delimited.parse, "jsonl": typed.jsonl, "parquet": typed.parquet}
     rows = misformed = 0
     first_rule = ""
-    for parsed in parse[source.format](source, columns, open_file, name, nullable):
+    for parsed in PARSE[format_of(name)](source, columns, open_file, name, nullable):
         rows += len(parsed.numbers)
         if parsed.broken is not None:
             first_rule = first_rule or parsed.broken.rules[0].as_py()
@@ -104,15 +110,17 @@ def read(
         )
 
 
-def header(source: File, open_file: Open, name: str) -> tuple[str, ...]:
+def header(source: Source, open_file: Open, name: str) -> tuple[str, ...]:
     """The names of the file's own columns, declared or not; of jsonl, those of its first block.
 
     Raises:
         SourceRefused: there is no header, or not one that can be relied on.
     """
-    if source.format == "jsonl":
+    if format_of(name) == "json":
+        return pages.names(source, open_file, name)
+    if format_of(name) == "jsonl":
         return typed.jsonl_names(source, open_file, name)
-    if source.format == "parquet":
+    if format_of(name) == "parquet":
         return typed.parquet_names(open_file, name)
     return delimited.header(source, open_file, name)
 

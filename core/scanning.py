@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.kinds import File
+from catalog.kinds import Source
+from catalog.sources import compression_of
 from core.errors import SourceRefused
 
 BLOCK_BYTES = 4 << 20
@@ -61,7 +62,7 @@ def refuse(name: str, found: str, advice: str) -> SourceRefused:
 
 
 def chunks(
-    source: File, open_file: Callable[[], BinaryIO], name: str, *, quotes: bool
+    source: Source, open_file: Callable[[], BinaryIO], name: str, *, quotes: bool
 ) -> Iterator[Chunk]:
     """The file's records in chunks of about BLOCK_BYTES.
 
@@ -91,7 +92,7 @@ def chunks(
 
 
 def _chunks(
-    source: File, open_file: Callable[[], BinaryIO], name: str, quotes: bool
+    source: Source, open_file: Callable[[], BinaryIO], name: str, quotes: bool
 ) -> Iterator[Chunk]:
     rest, line = b"", 1
     for block in _text(source, open_file, name):
@@ -129,7 +130,7 @@ def _lines(data: bytes) -> int:
     )
 
 
-def _text(source: File, open_file: Callable[[], BinaryIO], name: str) -> Iterator[bytes]:
+def _text(source: Source, open_file: Callable[[], BinaryIO], name: str) -> Iterator[bytes]:
     """The file unpacked and in UTF-8, checked byte for byte."""
     decoder = codecs.getincrementaldecoder(_codec(source))()
     done, plain = 0, codecs.lookup(source.encoding).name in _UTF8
@@ -149,11 +150,11 @@ def _text(source: File, open_file: Callable[[], BinaryIO], name: str) -> Iterato
         raise _undecodable(error, done - len(error.object), source, name) from None
 
 
-def _codec(source: File) -> str:
+def _codec(source: Source) -> str:
     return "utf-8" if source.encoding.lower() in ("utf-8-sig", "utf_8_sig") else source.encoding
 
 
-def _undecodable(error: UnicodeDecodeError, base: int, source: File, name: str) -> SourceRefused:
+def _undecodable(error: UnicodeDecodeError, base: int, source: Source, name: str) -> SourceRefused:
     byte = error.object[error.start] if error.start < len(error.object) else 0
     return refuse(
         name,
@@ -162,7 +163,7 @@ def _undecodable(error: UnicodeDecodeError, base: int, source: File, name: str) 
     )
 
 
-def _sniff(head: bytes, source: File, name: str) -> None:
+def _sniff(head: bytes, source: Source, name: str) -> None:
     """Refuses what is plainly something else."""
     for magic, what in _LOOKS_LIKE:
         if head.startswith(magic) and not (what.startswith("UTF") and "16" in source.encoding):
@@ -175,38 +176,38 @@ def _sniff(head: bytes, source: File, name: str) -> None:
         raise refuse(name, f"begins with {start!r}: HTML or XML", "look at what the source answers")
 
 
-def _unpacked(source: File, open_file: Callable[[], BinaryIO], name: str) -> Iterator[bytes]:
+def _unpacked(source: Source, open_file: Callable[[], BinaryIO], name: str) -> Iterator[bytes]:
     """Blocks of the file, unpacked; never more than declared."""
     total = 0
     with open_file() as raw:
         stream = raw
-        if source.compression:
-            stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), source.compression)
+        if compression_of(name):
+            stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression_of(name))
         while block := _read(stream, source, name, total):
             total += len(block)
             _guard(total, raw, source, name)
             yield block
 
 
-def _read(stream: BinaryIO, source: File, name: str, total: int) -> bytes:
+def _read(stream: BinaryIO, source: Source, name: str, total: int) -> bytes:
     try:
         return stream.read(BLOCK_BYTES)
     except OSError as error:
-        if error.errno is not None or not source.compression:
+        if error.errno is not None or not compression_of(name):
             raise  # the disk or the network, not the file
         raise refuse(
             name,
-            f"is cut off or not {source.compression}: {error} after {total:,} unpacked bytes",
+            f"is cut off or not {compression_of(name)}: {error} after {total:,} unpacked bytes",
             "have it sent again",
         ) from None
 
 
-def _guard(total: int, raw: BinaryIO, source: File, name: str) -> None:
+def _guard(total: int, raw: BinaryIO, source: Source, name: str) -> None:
     if total > source.max_bytes:
         raise refuse(
             name, f"unpacks to more than {source.max_bytes:,} bytes", "raise source.max_bytes"
         )
-    if source.compression and total > RATIO_FROM_BYTES and total > MAX_RATIO * raw.tell():
+    if compression_of(name) and total > RATIO_FROM_BYTES and total > MAX_RATIO * raw.tell():
         raise refuse(
             name,
             f"unpacks to more than {MAX_RATIO} times its size (at {total:,} bytes)",
@@ -215,7 +216,7 @@ def _guard(total: int, raw: BinaryIO, source: File, name: str) -> None:
 
 
 def _cut(
-    data: bytes, source: File, name: str, line: int, quoted: bool, *, final: bool
+    data: bytes, source: Source, name: str, line: int, quoted: bool, *, final: bool
 ) -> tuple[int, Spans]:
     """Where the last whole record ends (0: nowhere), and the records with malformed quotes."""
     if not quoted:

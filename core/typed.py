@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.kinds import File
+from catalog.kinds import Source
 from core.converting import (
     INSTANT,
     LOCAL,
@@ -60,7 +60,7 @@ ACCEPTED: dict[str, tuple[type, ...]] = {
 Open = Callable[[], BinaryIO]
 
 
-class _NotJson(Exception):
+class NotJson(ValueError):
     """What no JSON reader should let pass: the file's writer is broken."""
 
 
@@ -68,18 +68,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _NotJson(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
+        raise NotJson(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
     return record
 
 
 def _constant(word: str) -> NoReturn:
-    raise _NotJson(f"{word}, which JSON does not have")
+    raise NotJson(f"{word}, which JSON does not have")
 
 
-_DECODER = JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+DECODER = JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
-def jsonl_names(source: File, open_file: Open, name: str) -> tuple[str, ...]:
+def jsonl_names(source: Source, open_file: Open, name: str) -> tuple[str, ...]:
     """The keys in the first block."""
     for chunk in chunks(source, open_file, name, quotes=False):
         records = (_record(line, name, chunk.line) for line in chunk.data.split(b"\n"))
@@ -90,7 +90,11 @@ def jsonl_names(source: File, open_file: Open, name: str) -> tuple[str, ...]:
 
 
 def jsonl(
-    source: File, columns: Mapping[str, str], open_file: Open, name: str, nullable: Collection[str]
+    source: Source,
+    columns: Mapping[str, str],
+    open_file: Open,
+    name: str,
+    nullable: Collection[str],
 ) -> Iterator[Parsed]:
     """The file's rows, one JSON object a line; arguments as of `reading.read`.
 
@@ -136,15 +140,15 @@ def _record(line: bytes, name: str, number: int) -> dict[str, Any] | None:
     if not line.strip():
         return None
     try:
-        record = _DECODER.decode(line.decode())
-    except _NotJson as error:
+        record = DECODER.decode(line.decode())
+    except NotJson as error:
         raise refuse(name, f"line {number} has {error}", "have the writer corrected") from None
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
 
-def _column(values: Sequence[Any], column: str, kind: str, source: File) -> Converted:
+def _column(values: Sequence[Any], column: str, kind: str, source: Source) -> Converted:
     """Values as they stand in JSON, typed; a text is never taken for a number."""
     accepted = ACCEPTED[kind]
     wrong = [value is not None and type(value) not in accepted for value in values]
@@ -227,7 +231,11 @@ def _damaged(error: Exception, name: str) -> Exception:
 
 
 def parquet(
-    source: File, columns: Mapping[str, str], open_file: Open, name: str, nullable: Collection[str]
+    source: Source,
+    columns: Mapping[str, str],
+    open_file: Open,
+    name: str,
+    nullable: Collection[str],
 ) -> Iterator[Parsed]:
     """The file's rows; types must be as declared or widen without loss."""
     with open_file() as raw:

@@ -34,7 +34,7 @@ def _tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def collect(data: bytes, columns: dict[str, str]) -> tuple[dict[int, Any], dict[int, Any]]:
     good: dict[int, Any] = {}
     bad: dict[int, Any] = {}
-    for block in read(File(path="a.csv"), columns, "a", lambda: io.BytesIO(data), "f"):
+    for block in read(File(path="a.csv"), columns, "a", lambda: io.BytesIO(data), "a.csv"):
         good |= {row.pop(ROW): row for row in block.rows.to_pylist()}
         bad |= {row.pop(ROW): row for row in block.bad.to_pylist()}
     assert not good.keys() & bad.keys()
