@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import pyarrow.compute as pc
+
 from core import delivery, lake, outbox_table
 from core.alerts import SEVERITIES, Alert
 from core.delivery import Tally
 from core.errors import LakeBusy, UsageError
 from core.intervals import utc_now
 from core.outbox_table import SETTLED, Event, is_owed, opener
-from core.receivers import Receiver
+from core.receivers import UNDELIVERED, Receiver
 from core.webhooks import Answer
 
 DELIVERY_SECONDS = 60.0
@@ -158,12 +160,29 @@ def deliver(
     with contextlib.suppress(LakeBusy):
         outbox_table.tidy(start - timedelta(minutes=1))
     tallies = delivery.run(receivers, clock, began + seconds)
-    if any(tally.mourned for tally in tallies.values()):  # that goes to the others now
+    back = _back_again(list(tallies), clock())
+    if back or any(tally.mourned for tally in tallies.values()):  # that goes to the others now
         others = [each for each in receivers if not tallies[each.name].mourned]
         for name, tally in delivery.run(others, clock, began + seconds).items():
             delivered = tallies[name].delivered + tally.delivered
             tallies[name] = replace(tally, delivered=delivered)
     return tallies
+
+
+def _back_again(names: Sequence[str], now: datetime) -> list[Alert]:
+    """Resolves what was told of receivers that could not be told and have got alerts since."""
+    prints = {n: Alert(kind=UNDELIVERED, subject=n, title="").fingerprint for n in names}
+    story = _Story(set(prints.values()))
+    mourned = {name: story.last[thing] for name, thing in prints.items() if story.open.get(thing)}
+    if not mourned:
+        return []
+    pairs = outbox_table.pairs(outbox_table.read())
+    over = []
+    for name, since in mourned.items():
+        got = pc.and_(pc.equal(pairs["receiver"], name), pc.equal(pairs["event"], "delivered"))
+        if (pc.max(pairs.filter(got)["at"]).as_py() or since) > since:
+            over.append(resolve(UNDELIVERED, name, text="It gets alerts again.", now=now))
+    return [each for each in over if each]
 
 
 def try_out(
@@ -247,10 +266,10 @@ class _Story:
             where = (*where, lake.Condition("fingerprint", "in", sorted(prints)))
         self.open: dict[str, dict[str, None]] = {}  # a thing's alerts since it was last over
         self.times: Counter[str] = Counter()  # how often an event was recorded
-        self._last: dict[str, datetime] = {}
+        self.last: dict[str, datetime] = {}  # when a thing was last opened or resolved
         for row in outbox_table.openers(outbox_table.read(where)).to_pylist():
             thing, key = row["fingerprint"], row["alert_id"]
-            self._last[thing] = row["at"]
+            self.last[thing] = row["at"]
             if row["event"] == "resolved":
                 self.open[thing] = {}
             else:
@@ -265,7 +284,7 @@ class _Story:
 
     def after(self, thing: str, at: datetime) -> datetime:
         """This moment, or just after the thing's last event where a clock runs behind."""
-        return max(at, self._last[thing] + _TICK) if thing in self._last else at
+        return max(at, self.last[thing] + _TICK) if thing in self.last else at
 
 
 def _base(key: str) -> str:

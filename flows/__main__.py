@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from difflib import get_close_matches
 from typing import Any
 
@@ -99,8 +99,20 @@ def _run(words: list[str]) -> Any:
     _check_names(words)
     command, bound, _ = app.parse_args(words, exit_on_error=True)
     _show_progress()
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), _reported(words):
         return command(*bound.args, **bound.kwargs)
+
+
+def _reported(words: list[str]) -> AbstractContextManager[object]:
+    """Has a server's automations report the run where it is killed and cannot tell for itself.
+
+    Not so what itself tells people: it would report itself.
+    """
+    if "prefect" not in sys.modules or words[:1] == ["deliver"]:
+        return nullcontext()
+    from prefect import tags
+
+    return tags("dayloop", "ad hoc")
 
 
 def _check_names(words: list[str]) -> None:
@@ -134,6 +146,7 @@ def _quiet_prefect() -> None:
     # What a person at a terminal wants to read; in a worker the settings of prefect.yaml hold.
     for name, value in {
         "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # as in prefect.yaml: else it looks dead
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "dayloop",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

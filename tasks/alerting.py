@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 from prefect import runtime, task
-from prefect.blocks.system import Secret
 from prefect.exceptions import MissingResult
 
 from core import deadman, ledger, outbox, receivers
@@ -15,7 +14,7 @@ from core.errors import DataRefused, DayloopError, Incomplete, UsageError
 from core.intervals import DAY, Interval
 from core.monitoring import Watched
 from core.receivers import Receiver
-from tasks import messages
+from tasks import messages, secrets
 from tasks.patience import ON_LAKE
 
 BLOCK, DEADMAN_BLOCK = "dayloop-webhooks", "dayloop-deadman-url"
@@ -92,20 +91,12 @@ def find_receivers() -> tuple[Receiver, ...]:
     """Those of `DAYLOOP_WEBHOOKS`; where it is not set, of the Secret block."""
     if os.environ.get(receivers.VARIABLE):
         return receivers.from_environment()
-    return receivers.parse(_secret(BLOCK))
+    return receivers.parse(secrets.block(BLOCK))
 
 
 def find_deadman() -> str:
     """The dead-man service's address of the environment; where it is not set, of the block."""
-    return deadman.from_environment() or _secret(DEADMAN_BLOCK)
-
-
-def _secret(name: str) -> str:
-    try:
-        block: Any = Secret.load(name)
-    except ValueError:  # there is no such block
-        return ""
-    return str(block.get())
+    return deadman.from_environment() or secrets.block(DEADMAN_BLOCK)
 
 
 def on_failure(flow: Any, flow_run: Any, state: Any) -> None:

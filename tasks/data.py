@@ -11,13 +11,14 @@ from core.intervals import Interval
 from core.landing import Landed
 from core.loading import Loaded
 from core.requeue import Requeued
+from tasks import secrets
 from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
 
 
 @task(task_run_name="land {dataset} {interval}", retries=ATTEMPTS - 1, **COMMON)
 def land(dataset: str, interval: Interval) -> tuple[Landed, ...]:
     """Keeps the raw bytes that the source has for these days."""
-    return landing.land(catalog.dataset(dataset), interval)
+    return landing.land(catalog.dataset(dataset), interval, secrets.find)
 
 
 @task(task_run_name="load {dataset} {interval}", **ON_LAKE)

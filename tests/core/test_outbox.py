@@ -19,7 +19,7 @@ from core.alerts import Alert
 from core.errors import UsageError
 from core.outbox import deliver, queue, resolve
 from core.receivers import Receiver, parse
-from tests.core.local_receiver import Request, serve
+from tests.core.local_receiver import Request, Server, serve
 
 NOW = datetime(1998, 4, 3, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -196,6 +196,26 @@ def test_410_disables_the_receiver_until_redeliver_and_says_so() -> None:
         deliver(receivers, now=NOW + 2 * HOUR)
     assert statuses(NOW + 2 * HOUR)["a"] == ["delivered", "delivered"]
     assert statuses(NOW + 2 * HOUR)["c"] == ["delivered", "delivered"]
+
+
+def said(server: Server) -> list[tuple[str, str]]:
+    return [(request.json["kind"], request.json["status"]) for request in server.seen]
+
+
+def test_that_a_receiver_is_dead_is_resolved_when_it_gets_alerts_again() -> None:
+    broken = [True]
+    with serve(lambda request: request.answer(404 if broken else 200)) as bad, serve() as good:
+        receivers = parse(f"{bad.url},{good.url}")
+        queue([make("a")], now=NOW)
+        deliver(receivers, now=NOW)
+        deliver(receivers, now=NOW + HOUR)
+        assert said(good)[-1] == ("undelivered", "open")
+        broken.clear()
+        queue([make("b")], now=NOW + 2 * HOUR)
+        for hours in (2, 3):
+            deliver(receivers, now=NOW + hours * HOUR)
+        assert said(good)[2:] == [("refused_data", "open"), ("undelivered", "resolved")]
+        assert len(bad.seen) == 2  # nothing about itself
 
 
 def test_redeliver_sends_a_dead_alert_again_under_its_id() -> None:

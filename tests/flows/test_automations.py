@@ -151,6 +151,7 @@ def automations(server: Server) -> list[dict[str, Any]]:
 class Runs:
     ended: str
     dead: str
+    dead_ad_hoc: str
     late: str
 
 
@@ -179,7 +180,31 @@ def runs(setting: Setting) -> Runs:
         kill(worker)
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    return Runs(ended, dead, late)
+    return Runs(ended, dead, killed_at_a_terminal(setting), late)
+
+
+def killed_at_a_terminal(setting: Setting) -> str:
+    """The id of a run of `python -m flows` that waited for its source and was killed."""
+    name = "etl sales 1998-04-05"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "flows", "etl", "sales", "--day", "1998-04-05"],
+        cwd=setting.root,
+        env={**setting.env, "DAYLOOP_RETRY_SECONDS": "300"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        found: list[dict[str, Any]] = []
+
+        def waits() -> bool:
+            found[:] = setting.server.ask("flow_runs/filter", flow_runs={"name": {"any_": [name]}})
+            return bool(found and setting.tasks(found[0]["id"]))
+
+        until(waits, 90, "it waits for its source")
+    finally:
+        running.kill()
+        running.wait()
+    return str(found[0]["id"])
 
 
 def test_deployed_again_they_are_the_same_three(setting: Setting, runs: Runs):
@@ -222,6 +247,16 @@ def test_a_run_that_died_with_its_worker_is_marked_crashed_and_told_once(
     assert setting.state(runs.dead) == "Crashed"
     assert alert["subject"] == "etl sales 1998-04-02"
     assert "no sign of life" in alert["title"]
+
+
+def test_a_run_at_a_terminal_that_is_killed_is_marked_crashed_and_told_once(
+    setting: Setting, runs: Runs
+):
+    alert = setting.told_once(runs.dead_ad_hoc, 120)
+
+    assert setting.state(runs.dead_ad_hoc) == "Crashed"
+    assert alert["subject"] == "etl sales 1998-04-05"
+    assert alert["todo"] == "python -m flows etl sales --day 1998-04-05"
 
 
 def test_a_run_that_ended_well_is_neither_changed_nor_told(setting: Setting, runs: Runs):
