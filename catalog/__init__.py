@@ -5,6 +5,7 @@
 the file names; a file is imported only when its dataset or model is asked for.
 """
 
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -39,7 +40,29 @@ def dataset(name: str) -> Dataset:
     """
     found = _load("datasets", "dataset", name)
     assert isinstance(found, Dataset)
+    for each in found.upstream:
+        _check_order(name, each, (name,))
+    known = {each: dataset(each) for each in found.upstream if each in dataset_names()}
+    try:
+        found.check_upstream(known)
+    except DeclarationError as error:
+        raise DeclarationError(f"catalog/datasets/{name}.py: {error}") from error
     return found
+
+
+def datasets_in_order() -> tuple[str, ...]:
+    """The names of all datasets, each after those it is checked against."""
+    order: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        with suppress(DeclarationError):  # whoever asks for that dataset hears of it
+            for each in dataset(name).upstream:
+                add(each)
+        order.setdefault(name)
+
+    for name in dataset_names():
+        add(name)
+    return tuple(order)
 
 
 @cache
@@ -68,6 +91,18 @@ def require_dataset(name: str) -> None:
 def require_model(name: str) -> None:
     """Raises UnknownName where there is no such model; imports nothing."""
     _require("models", "model", name)
+
+
+def _check_order(name: str, upstream: str, path: tuple[str, ...]) -> None:
+    """Raises DeclarationError where a dataset is, in the end, checked against itself."""
+    if upstream in path:
+        ring = " → ".join((*path, upstream))
+        raise DeclarationError(f"catalog/datasets/{name}.py: references go round: {ring}")
+    if upstream in dataset_names():
+        found = _load("datasets", "dataset", upstream)
+        assert isinstance(found, Dataset)
+        for each in found.upstream:
+            _check_order(name, each, (*path, upstream))
 
 
 def _names(folder: str) -> tuple[str, ...]:

@@ -1,41 +1,46 @@
 """The contract's row rules: splits rows into good and bad, each bad one with its reason."""
 
+from collections.abc import Sequence
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.kinds import Dataset
-from core import code
+from core.converting import cut, rows_as_json
 from core.errors import DataRefused
-from core.reading import BAD, ROW
+from core.reading import BAD, RAW_CHARACTERS, ROW, VALUE_CHARACTERS
 
-VALUE_CHARS = 200
-
-
-def contract_hash(dataset: Dataset) -> str:
-    """Changes with anything that decides which rows are good: types, rules, tolerances."""
-    parts: list[object] = [dataset.source, dataset.day, dataset.max_bad_share, dataset.min_rows]
-    for name, column in dataset.checks.columns.items():
-        parts += [name, column.dtype, column.nullable, *map(_describe, column.checks)]
-    return code.digest(*parts, *map(_describe, dataset.checks.checks))
+Mask = npt.NDArray[np.bool_]
+Fault = tuple[str | None, str, Mask]
 
 
-def _describe(check: pandera.Check) -> str:
-    statistics = check.statistics
-    return f"{check.name} {statistics or code.of_function(check._check_fn)}"
+class Checked(NamedTuple):
+    """Rows judged by the contract.
+
+    Attributes:
+        good: the rows to load.
+        bad: the others, as in `reading.Block.bad`; a row with several faults is named by the
+            first, in the order of the columns.
+        warned: by rule that only warns, which of all the rows failed it.
+    """
+
+    good: pa.Table
+    bad: pa.Table
+    warned: dict[str, pa.Array]
 
 
-def check(dataset: Dataset, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+def check(dataset: Dataset, rows: pa.Table) -> Checked:
     """Splits typed rows by the contract.
 
     Args:
         dataset: whose contract.
         rows: as `reading.read` yields them.
-
-    Returns:
-        The good rows, and a table of the bad ones as in `reading.Block.bad`; a row with
-        several faults is named by the first, in the order of the columns.
 
     Raises:
         DataRefused: a rule judges the whole block and not its rows, and it fails.
@@ -47,20 +52,42 @@ def check(dataset: Dataset, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
         [*nulls, *_rule_faults(dataset, frame, rows, nulls)],
         key=lambda fault: order.index(fault[0]) if fault[0] else len(order),
     )
-    fault = pd.Series(-1, index=frame.index, dtype="int64")
+    warns = [_only_warns(dataset, *each[:2]) for each in faults]
+    warned = {
+        rule_name(*each[:2]): pa.array(each[2])
+        for each, warn in zip(faults, warns, strict=True)
+        if warn
+    }
+    faults = [each for each, warn in zip(faults, warns, strict=True) if not warn]
+    fault = np.full(len(frame), -1)
     for number, (_, _, failed) in reversed(list(enumerate(faults))):
         fault[failed] = number
-    bad = fault.to_numpy() >= 0
+    bad = fault >= 0
     if not bad.any():
-        return rows, BAD.empty_table()
+        return Checked(rows, BAD.empty_table(), warned)
     mask = pa.array(bad)
-    return (
-        rows.filter(pc.invert(mask)),
-        _bad_table(dataset, frame[bad], rows.filter(mask), fault[bad], faults),
-    )
+    bad_rows = _bad_table(dataset, rows.filter(mask), fault[bad], faults)
+    return Checked(rows.filter(pc.invert(mask)), bad_rows, warned)
 
 
-Fault = tuple[str | None, str, pd.Series]
+def failed(
+    dataset: Dataset, rows: pa.Table, rule: str, column: str | None, shown: Sequence[str] = ()
+) -> pa.Table:
+    """Rows that fail a rule, as in `reading.Block.bad`; shown: the columns with the value."""
+    texts = [pc.fill_null(_texts(rows, name), "") for name in shown or filter(None, [column])]
+    columns = pa.repeat(pa.scalar(column, pa.string()), rows.num_rows)
+    value = pc.binary_join_element_wise(*texts, ", ")
+    return _bad(dataset, rows, columns, pa.repeat(rule, rows.num_rows), value)
+
+
+def rule_name(column: str | None, rule: str) -> str:
+    """How `Dataset.rules` calls a rule of a column, or of whole rows."""
+    return f"{column} {rule}" if column else rule
+
+
+def _only_warns(dataset: Dataset, column: str | None, rule: str) -> bool:
+    taken = dataset.rules.get(rule_name(column, rule))
+    return taken is not None and not taken.blocking
 
 
 def _to_pandas(dataset: Dataset, rows: pa.Table) -> pd.DataFrame:
@@ -84,7 +111,7 @@ def _null_faults(dataset: Dataset, rows: pa.Table) -> list[Fault]:
     faults: list[Fault] = []
     for name, column in dataset.checks.columns.items():
         if not column.nullable and rows[name].null_count:
-            failed = rows[name].is_null().to_pandas()
+            failed = rows[name].is_null().to_numpy()
             faults.append((name, "not_nullable", failed))
     return faults
 
@@ -94,51 +121,94 @@ def _rule_faults(
 ) -> list[Fault]:
     whole = frame
     if nulls:
-        missing = pd.concat([failed for _, _, failed in nulls], axis=1).any(axis=1)
+        missing = np.any([failed for _, _, failed in nulls], axis=0)
         whole = _to_pandas(dataset, rows.filter(pa.array(~missing)))
         whole.index = frame.index[~missing]
+    faults: list[Fault] = []
+    rules = [(None, check) for check in dataset.checks.checks]
+    rules += [(name, c) for name, column in dataset.checks.columns.items() for c in column.checks]
     try:
-        dataset.checks.validate(whole, lazy=True, inplace=True)
+        whole = _without_rules(dataset.checks).validate(whole, lazy=True, inplace=True)
     except pandera.errors.SchemaErrors as error:
         # Not str(error): it lists every failing value.
-        return [_rule_fault(dataset, each, frame) for each in error.schema_errors]
-    return []
+        for each in error.schema_errors:
+            column = each.schema.name if isinstance(each.schema, pandera.Column) else None
+            rule = getattr(each.check, "name", None) or str(each.check)
+            faults += _fault(dataset, column, rule, each.check_output, frame)
+    for column, check in rules:
+        if not check.raise_warning:
+            passed = _passed(check, whole, column)
+            faults += _fault(dataset, column, check.name or str(check), passed, frame)
+    return faults
 
 
-def _rule_fault(dataset: Dataset, error: pandera.errors.SchemaError, frame: pd.DataFrame) -> Fault:
-    column = error.schema.name if isinstance(error.schema, pandera.Column) else None
-    rule = getattr(error.check, "name", None) or str(error.check)
-    passed = error.check_output
+def _without_rules(schema: pandera.DataFrameSchema) -> pandera.DataFrameSchema:
+    """All else that a schema asks.
+
+    `validate` describes each failure, which costs more than to find it; so rules are called.
+    """
+    rest = copy(schema)
+    rest.columns = {name: copy(column) for name, column in schema.columns.items()}
+    for part in (rest, *rest.columns.values()):
+        part.checks = [check for check in part.checks if check.raise_warning]
+    return rest
+
+
+def _passed(check: pandera.Check, frame: pd.DataFrame, column: str | None) -> object:
+    try:
+        return check(frame, column).check_output
+    except Exception as error:
+        return error
+
+
+def _fault(
+    dataset: Dataset, column: str | None, rule: str, passed: object, frame: pd.DataFrame
+) -> list[Fault]:
+    """Where a rule fails, if anywhere; its answer may leave out rows with a null."""
     if isinstance(passed, pd.DataFrame):
         passed = passed.all(axis=1)
+    if passed is True:
+        return []
     if not isinstance(passed, pd.Series):
         where = f"column {column}" if column else "the rows"
         raise DataRefused(
             f"{dataset.name}: rule {rule} fails for {where} as a whole; look at the landed file, "
             f"or at the rule in catalog/datasets/{dataset.name}.py"
-        )
-    return column, rule, ~passed.astype(bool).reindex(frame.index, fill_value=True)
+        ) from (passed if isinstance(passed, Exception) else None)
+    good = passed.astype(bool)
+    if good.all():
+        return []
+    failed = np.zeros(len(frame), np.bool_)
+    failed[frame.index.get_indexer(good.index[~good])] = True
+    return [(column, rule, failed)]
 
 
 def _bad_table(
-    dataset: Dataset, frame: pd.DataFrame, rows: pa.Table, fault: pd.Series, faults: list[Fault]
+    dataset: Dataset, rows: pa.Table, fault: npt.NDArray[np.int64], faults: list[Fault]
 ) -> pa.Table:
-    named = [faults[number] for number in fault]
-    column = pd.Series([name for name, _, _ in named], index=frame.index, dtype="object")
-    value = pd.Series(None, index=frame.index, dtype="object")
-    for name in column.dropna().unique():
-        picked = column == name
-        text = rows[name].cast(pa.string()).to_pandas().str.slice(0, VALUE_CHARS)
-        value[picked] = text[picked.to_numpy()].to_numpy()
-    raw = frame.to_json(orient="records", lines=True, date_format="iso", date_unit="us")
-    return pa.table(
-        {
-            ROW: rows[ROW],
-            "at": rows[dataset.day],
-            "column": pa.array(column.to_list(), pa.string()),
-            "rule": pa.array([rule for _, rule, _ in named], pa.string()),
-            "value": pa.array(value, pa.string(), from_pandas=True),
-            "raw": pa.array(raw.splitlines(), pa.string()),
-        },
-        schema=BAD,
-    )
+    names, which = [column for column, _, _ in faults], pa.array(fault)
+    value = pa.nulls(rows.num_rows, pa.string())
+    for column in {name for name in names if name}:
+        here = pa.array([name == column for name in names]).take(which)
+        value = pc.if_else(here, _texts(rows, column), value)
+    rule = pa.array([rule for _, rule, _ in faults]).take(which)
+    return _bad(dataset, rows, pa.array(names, pa.string()).take(which), rule, value)
+
+
+def _bad(
+    dataset: Dataset, rows: pa.Table, column: pa.Array, rule: pa.Array, value: pa.Array
+) -> pa.Table:
+    shown = [name for name in rows.schema.names if not name.startswith("_")]
+    columns = {
+        ROW: rows[ROW],
+        "at": rows[dataset.day],
+        "column": column,
+        "rule": rule,
+        "value": cut(value, VALUE_CHARACTERS),
+        "raw": cut(rows_as_json({n: rows[n].combine_chunks() for n in shown}), RAW_CHARACTERS),
+    }
+    return pa.table(columns, schema=BAD)
+
+
+def _texts(rows: pa.Table, column: str) -> pa.Array:
+    return rows[column].combine_chunks().cast(pa.string())

@@ -8,6 +8,7 @@ from catalog.kinds import DeclarationError
 
 __all__ = [
     "ArtifactRefused",
+    "ContractBroken",
     "DataRefused",
     "DayloopError",
     "DeclarationError",
@@ -17,6 +18,7 @@ __all__ = [
     "LakeDamaged",
     "ModelRefused",
     "NotTrained",
+    "SourceEmpty",
     "SourceFailed",
     "SourceRefused",
     "SourceUnreachable",
@@ -41,6 +43,10 @@ class SourceUnreachable(TransientError):
     """The source did not give its data this time."""
 
 
+class SourceEmpty(SourceUnreachable):
+    """The source has nothing at all for these days; it may only be late."""
+
+
 class LakeBusy(TransientError):
     """Other writers kept changing the same rows of a table."""
 
@@ -51,6 +57,10 @@ class SourceFailed(DayloopError):
 
 class DataRefused(DayloopError):
     """Data broke its contract; nothing of it was loaded and the table is as it was."""
+
+
+class ContractBroken(DayloopError):
+    """A changed declaration does not fit the rows there are, and nobody has allowed that."""
 
 
 class SourceRefused(DataRefused):

@@ -43,6 +43,12 @@ class Interval:
         return self.start <= day < self.end
 
     @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """What `str` made of an interval."""
+        first, _, last = text.partition(" through ")
+        return cls(date.fromisoformat(first), date.fromisoformat(last or first) + DAY)
+
+    @classmethod
     def of_day(cls, day: date) -> "Interval":
         """The one day."""
         return cls(day, day + DAY)

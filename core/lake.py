@@ -297,6 +297,36 @@ def replace(
     return _commit(table, schema, partition_by, commit)
 
 
+def rewrite(
+    table: str,
+    convert: Callable[[DeltaTable], pa.RecordBatchReader],
+    *,
+    schema: pa.Schema,
+    partition_by: Sequence[str] = (),
+    note: str = "",
+) -> int:
+    """Puts what `convert` makes of a table, of another schema perhaps, in its place, in one commit.
+
+    Raises:
+        LakeBusy: others changed the table each time it tried.
+
+    Returns:
+        The version the commit made.
+    """
+
+    def commit(found: DeltaTable) -> None:
+        write_deltalake(
+            found,
+            convert(found),
+            mode="overwrite",
+            schema_mode="overwrite",
+            partition_by=list(partition_by),
+            commit_properties=CommitProperties(custom_metadata={"note": note}),
+        )
+
+    return _commit(table, schema, partition_by, commit)
+
+
 def replace_small(
     table: str, rows: pa.Table, where: Where, *, partition_by: Sequence[str] = (), note: str = ""
 ) -> bool:

@@ -13,7 +13,7 @@ from datetime import date
 from catalog.kinds import Arrival, Dataset
 from catalog.sources import extension
 from core import home, lake, sources
-from core.errors import LakeDamaged, SourceFailed, SourceUnreachable
+from core.errors import LakeDamaged, SourceEmpty, SourceFailed, SourceUnreachable
 from core.intervals import Interval
 
 
@@ -47,7 +47,8 @@ def land(
         secret: looks up a secret that the source names.
 
     Raises:
-        SourceUnreachable: it has nothing for any of them, or broke off.
+        SourceEmpty: it has nothing for any of them.
+        SourceUnreachable: it did not answer, or broke off.
         SourceFailed: it answered what asking again does not mend.
     """
     arrivals = sources.pull(dataset.source, interval, secret)
@@ -60,7 +61,7 @@ def land(
         landed.append(_keep(dataset, interval, arrival))
     if not landed:
         with _asking(dataset, interval):
-            raise SourceUnreachable("the source has nothing for it")
+            raise SourceEmpty("the source has nothing for it")
     return tuple(landed)
 
 
@@ -112,7 +113,7 @@ def _asking(dataset: Dataset, interval: Interval, name: str = "") -> Iterator[No
     try:
         yield
     except SourceUnreachable as error:
-        raise SourceUnreachable(
+        raise type(error)(
             f"{dataset.name} {interval}: {error}; ask upstream, or correct source in "
             f"catalog/datasets/{dataset.name}.py"
         ) from error

@@ -17,6 +17,7 @@ from core.intervals import Interval
 
 TABLE = "ledger"
 LOAD = "load "  # how the note of a load's commit begins
+AT_ONCE = 16  # loads of one table
 SCHEMA = pa.schema(
     {
         "dataset": pa.string(),
@@ -126,9 +127,13 @@ def trust(dataset: str, interval: Interval) -> Trust:
 
 
 def _is_in_flux(table: DeltaTable, known: Sequence[Entry]) -> bool:
-    """Whether rows were committed that no ledger row speaks of yet."""
-    written = max((entry.table_version or 0 for entry in known), default=0)
-    newer = table.version() - written
-    return newer > 0 and any(
-        commit.get("note", "").startswith(LOAD) for commit in table.history(newer)
-    )
+    """Whether rows were committed that no ledger row speaks of yet, by one of several loads."""
+    written = {entry.day: entry.table_version or 0 for entry in known}
+    newer = table.version() - max(written.values(), default=0)
+    for commit in table.history(max(newer, 0) + AT_ONCE):
+        note = commit.get("note", "")
+        if note.startswith(LOAD):
+            days = Interval.parse(note.removeprefix(LOAD)).days()
+            if any(written.get(day, -1) < commit["version"] for day in days):
+                return True
+    return False

@@ -7,21 +7,33 @@ anywhere, the next run makes it whole.
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from catalog.kinds import Dataset
-from core import checks, code, home, lake, ledger, profiles, reading
+from core import (
+    checks,
+    code,
+    contracts,
+    evolution,
+    home,
+    lake,
+    ledger,
+    profiles,
+    reading,
+    relations,
+    verdicts,
+)
+from core.dating import dated
 from core.errors import SourceRefused
 from core.intervals import Interval, runs_of, utc_now
 from core.landing import Landed
-from core.reading import BAD, ROW
-from core.spool import MONTH, QUARANTINE_SCHEMA, Spool, count, day_of, table_schema
+from core.scanning import listed, refuse
+from core.spool import MONTH, QUARANTINE_SCHEMA, Spool, count, day_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +43,7 @@ class Loaded:
     Attributes:
         changed: False where the ledger already said that these bytes are loaded by this contract.
         refused: each refused day with its reason.
+        warnings: day, rule and words of each rule that only warns and failed too often.
         rows_accepted: the good rows of days that were not refused.
         table_version: of the dataset's table afterwards; None where there is none yet.
     """
@@ -41,6 +54,7 @@ class Loaded:
     days_loaded: int
     days_empty: int
     refused: tuple[tuple[date, str], ...]
+    warnings: tuple[tuple[date, str, str], ...]
     rows_read: int
     rows_good: int
     rows_bad: int
@@ -61,29 +75,44 @@ def load(
     run_id: str = "",
     now: datetime | None = None,
     dry_run: bool = False,
+    allow_breaking: bool = False,
 ) -> Loaded:
     """Replaces the interval's days in the table by what the landed files hold for them.
 
     A day over its tolerance of bad rows is refused: the table keeps what it had for it.
     Days of daily files that upstream has not sent are left as they are. A dry run reads and
     checks, says what would be, and writes nothing.
+
+    Raises:
+        ContractBroken: the declaration does not fit the rows there are; `allow_breaking` has
+            them converted.
+        DataRefused: what it is checked against is not there.
     """
+    change = evolution.check(dataset, allow_breaking=allow_breaking)
     if before := _already_done(dataset, interval, landed):
         return before
+    days = [file.day for file in landed if file.day] or list(interval.days())
+    days = list(dict.fromkeys(days))
+    relations.require_upstream(dataset, days)
     with tempfile.TemporaryDirectory(prefix="dayloop-") as folder:
-        spool = Spool(Path(folder), dataset)
+        spool = Spool(Path(folder), dataset, landed, _added(dataset, landed))
         with spool:
-            for file in landed:
-                _read_file(dataset, interval, file, spool)
-        days = [file.day for file in landed if file.day] or list(interval.days())
-        reasons = {day: reason for day in days if (reason := _verdict(dataset, day, spool))}
+            for place, file in enumerate(landed):
+                _read_file(dataset, interval, place, file, spool)
+            relations.sift(dataset, days, spool)
+        off = relations.off_totals(dataset, days, spool)
+        reasons = verdicts.refusals(dataset, days, spool, off)
         version = lake.version(dataset.name)
         if not dry_run:
+            if change.kind == "breaking":
+                evolution.migrate(dataset)
+            contracts.record(dataset, change, now=now)
             version = _commit(dataset, days, set(reasons), spool)
     entries = _entries(dataset, days, reasons, landed, spool, version, run_id, now or utc_now())
     for run in () if dry_run else runs_of(days):
         ledger.record(dataset.name, run, [entry for entry in entries if entry.day in run])
-    return _summary(dataset, interval, entries, version, changed=True)
+    warned = verdicts.warnings(dataset, days, spool, off)
+    return _summary(dataset, interval, entries, version, warned, changed=True)
 
 
 def skip(
@@ -101,7 +130,7 @@ def skip(
                 rows_bad=0,
                 reason="missed, and only the latest day counts",
                 source_sha256="",
-                contract=checks.contract_hash(dataset),
+                contract=contracts.contract_hash(dataset),
                 content="",
                 table_version=None,
                 code_version=code.version(),
@@ -115,7 +144,7 @@ def skip(
 
 def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]) -> Loaded | None:
     known = {entry.day: entry for entry in ledger.entries(dataset.name, interval)}
-    contract, whole = checks.contract_hash(dataset), _sha256s(landed, None)
+    contract, whole = contracts.contract_hash(dataset), _sha256s(landed, None)
     for day in [file.day for file in landed if file.day] or interval.days():
         entry = known.get(day)
         sha256s = _sha256s(landed, day) or whole
@@ -124,103 +153,67 @@ def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]
         if entry.source_sha256 != sha256s:
             return None
     version = lake.version(dataset.name)
-    return _summary(dataset, interval, list(known.values()), version, changed=False)
+    return _summary(dataset, interval, list(known.values()), version, (), changed=False)
 
 
 def _sha256s(landed: Sequence[Landed], day: date | None) -> str:
     return ",".join(file.sha256 for file in landed if file.day == day)
 
 
-def _read_file(dataset: Dataset, interval: Interval, file: Landed, spool: Spool) -> None:
+def _added(dataset: Dataset, landed: Sequence[Landed]) -> list[str]:
+    """The columns that the files have and the schema has not, where these are to be added."""
+    if dataset.extra_columns != "add":
+        return []
+    found: dict[str, None] = {}
+    for file in landed:
+        with suppress(SourceRefused):  # said, for its days, when it is read
+            found |= dict.fromkeys(_undeclared(dataset, file))
+    return [*found]
+
+
+def _undeclared(dataset: Dataset, file: Landed) -> list[str]:
+    names = reading.header(dataset.source, lambda: home.open_read(file.path), file.origin)
+    return [name for name in names if name not in dataset.columns]
+
+
+def _read_file(
+    dataset: Dataset, interval: Interval, place: int, file: Landed, spool: Spool
+) -> None:
+    optional = [name for name in spool.columns if name not in dataset.columns]
+    optional += [name for name, column in dataset.checks.columns.items() if not column.required]
     blocks = reading.read(
         dataset.source,
-        dataset.columns,
+        spool.columns,
         dataset.day,
         lambda: home.open_read(file.path),
         file.origin,
+        nullable=optional,
     )
     within = Interval.of_day(file.day) if file.day else interval
     last_day: date | None = None
     try:
+        if dataset.extra_columns == "refuse" and (extra := _undeclared(dataset, file)):
+            raise refuse(
+                file.origin,
+                f"column {listed(extra)}: expected none of that name",
+                "declare it, or have it left out",
+            )
         for block in blocks:
-            rows, bad, days = _dated(dataset, block, within, last_day, bool(file.day))
+            rows, bad, days = dated(dataset, block, within, last_day, bool(file.day))
             if block.rows.num_rows:
                 last_day = day_of(block.rows[dataset.day])[-1].as_py()
-            count(spool.read, day_of(rows[dataset.day]))
+            row_days = day_of(rows[dataset.day])
+            count(spool.read, row_days)
             count(spool.read, days)
-            good, failed = checks.check(dataset, rows)
-            spool.keep(good)
-            spool.put_aside(failed, day_of(failed["at"]), file)
-            spool.put_aside(bad, days, file)
+            checked = checks.check(dataset, rows)
+            for rule, failed in checked.warned.items():
+                spool.warn(rule, row_days.filter(failed))
+            spool.keep(checked.good, place)
+            spool.put_aside(checked.bad, day_of(checked.bad["at"]), place)
+            spool.put_aside(bad, days, place)
     except SourceRefused as error:
         for day in within.days():
             spool.broken[day] = str(error)
-
-
-def _dated(
-    dataset: Dataset, block: reading.Block, within: Interval, last_day: date | None, daily: bool
-) -> tuple[pa.Table, pa.Table, pa.ChunkedArray]:
-    """The block's rows and bad rows that belong to the interval, and the bad rows' days.
-
-    In a file for one day, a row of another day is bad. In a file of many days other days are
-    not this load's business, and a bad row without a readable day counts to the day of the
-    row before it: whichever interval is loaded, exactly one day sees it.
-    """
-    rows, bad = block.rows, block.bad
-    inside = _inside(day_of(rows[dataset.day]), within)
-    if daily:
-        outside = rows.filter(pc.invert(inside))
-        bad = pa.concat_tables([bad, _foreign(dataset, outside)]) if outside.num_rows else bad
-        days = pa.chunked_array([pa.repeat(pa.scalar(within.start, pa.date32()), bad.num_rows)])
-        return rows.filter(inside), bad, days
-    days = day_of(bad["at"])
-    if days.null_count:
-        days = _days_before(block, dataset.day, last_day or within.start)
-    kept = _inside(days, within)
-    return rows.filter(inside), bad.filter(kept), days.filter(kept)
-
-
-def _days_before(block: reading.Block, day_column: str, first: date) -> pa.ChunkedArray:
-    import pandas as pd
-
-    known = pd.Series(day_of(block.rows[day_column]).to_pandas().array, index=block.rows[ROW])
-    asked = pd.Series(day_of(block.bad["at"]).to_pandas().array, index=block.bad[ROW])
-    merged = pd.concat([known, asked]).sort_index().ffill().fillna(first)
-    return pa.chunked_array([pa.array(merged[asked.index], pa.date32())])
-
-
-def _foreign(dataset: Dataset, rows: pa.Table) -> pa.Table:
-    count = rows.num_rows
-    raw = rows.drop([ROW]).to_pandas().to_json(orient="records", lines=True, date_format="iso")
-    columns = {
-        ROW: rows[ROW],
-        "at": rows[dataset.day],
-        "column": pa.repeat(dataset.day, count),
-        "rule": pa.repeat("outside the file's day", count),
-        "value": rows[dataset.day].cast(pa.string()),
-        "raw": pa.array(raw.splitlines(), pa.string()),
-    }
-    return pa.table(columns, schema=BAD)
-
-
-def _inside(days: pa.ChunkedArray, interval: Interval) -> pa.ChunkedArray:
-    start, end = (pa.scalar(day, pa.date32()) for day in (interval.start, interval.end))
-    return pc.and_(pc.greater_equal(days, start), pc.less(days, end))
-
-
-def _verdict(dataset: Dataset, day: date, spool: Spool) -> str:
-    """Why the day is refused; empty where it is not."""
-    read, good, bad = spool.read[day], spool.good[day], spool.bad[day]
-    if good + bad != read:
-        raise AssertionError(f"{dataset.name} {day}: {good} good + {bad} bad is not {read} read")
-    if day in spool.broken:
-        return spool.broken[day]
-    if read < dataset.min_rows:
-        return f"{read} rows, at least {dataset.min_rows} are expected"
-    if read and bad / read > dataset.max_bad_share:
-        share, limit = bad / read, dataset.max_bad_share
-        return f"{bad} of {read} rows are bad ({share:.1%}, {limit:.1%} are tolerated)"
-    return ""
 
 
 def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool) -> int | None:
@@ -237,11 +230,11 @@ def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool
             dataset.name,
             lambda rows=rows: rows.scanner().to_reader(),  # type: ignore[misc]
             within,
-            schema=table_schema(dataset),
+            schema=spool.schema,
             partition_by=[MONTH],
             note=f"{ledger.LOAD}{run}",
         )
-        profiled = profiles.profile(dataset.name, dataset.columns, dataset.day, good, wanted)
+        profiled = profiles.profile(dataset.name, spool.columns, dataset.day, good, wanted)
         profiles.record(dataset.name, run, profiled)
     return version
 
@@ -277,7 +270,7 @@ def _entries(
     run_id: str,
     now: datetime,
 ) -> list[ledger.Entry]:
-    whole, contract = _sha256s(landed, None), checks.contract_hash(dataset)
+    whole, contract = _sha256s(landed, None), contracts.contract_hash(dataset)
     return [
         ledger.Entry(
             dataset=dataset.name,
@@ -304,6 +297,7 @@ def _summary(
     interval: Interval,
     entries: Sequence[ledger.Entry],
     version: int | None,
+    warnings: Sequence[tuple[date, str, str]],
     *,
     changed: bool,
 ) -> Loaded:
@@ -314,6 +308,7 @@ def _summary(
         days_loaded=sum(entry.status == "loaded" for entry in entries),
         days_empty=sum(entry.status == "empty" for entry in entries),
         refused=tuple((entry.day, entry.reason) for entry in entries if entry.status == "refused"),
+        warnings=tuple(warnings),
         rows_read=sum(entry.rows_read for entry in entries),
         rows_good=sum(entry.rows_good for entry in entries),
         rows_bad=sum(entry.rows_bad for entry in entries),

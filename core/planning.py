@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from statistics import mean
 
 from catalog.kinds import Dataset, Model
-from core import checks, lake, ledger, policy, scoring, training
+from core import contracts, lake, ledger, policy, scoring, training
 from core.errors import DataRefused, DayloopError
 from core.features import Datasets
 from core.intervals import DAY, Interval
@@ -89,7 +89,7 @@ def _missed(known: set[date], day: date) -> list[date]:
 def plan_dataset(dataset: Dataset, interval: Interval) -> DatasetPlan:
     """Compares an interval with the ledger; the source is not asked."""
     entries = {entry.day: entry for entry in ledger.entries(dataset.name)}
-    contract = checks.contract_hash(dataset)
+    contract = contracts.contract_hash(dataset)
     missing, refused, outdated = [], [], []
     for day in interval.days():
         entry = entries.get(day)

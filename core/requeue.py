@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from catalog.kinds import Dataset
 from core import landing, ledger, loading
@@ -29,13 +30,19 @@ class Requeued:
 
 
 def requeue(
-    dataset: Dataset, interval: Interval, *, dry_run: bool = False, run_id: str = ""
+    dataset: Dataset,
+    interval: Interval,
+    *,
+    dry_run: bool = False,
+    allow_breaking: bool = False,
+    run_id: str = "",
 ) -> Requeued:
     """Replays an interval's landed bytes; one commit for each stretch of the same files.
 
     Raises:
         UsageError: nothing of the interval was ever landed.
         LakeDamaged: a landed file is gone.
+        ContractBroken: the declaration does not fit the rows there are.
     """
     before = ledger.entries(dataset.name, interval)
     if not before:
@@ -50,7 +57,8 @@ def requeue(
             for day in (days.days() if dataset.source.daily else [days.start])
             for file in landing.landed_before(dataset, sha256s[day], day)
         ]
-        loads.append(loading.load(dataset, days, files, run_id=run_id, dry_run=dry_run))
+        load = partial(loading.load, dataset, days, files, run_id=run_id)
+        loads.append(load(dry_run=dry_run, allow_breaking=allow_breaking))
     had = sum(entry.rows_good for entry in before if entry.status == "loaded")
     have = sum(load.rows_accepted for load in loads)
     return Requeued(

@@ -1,30 +1,88 @@
 """Backfill: an interval of a dataset's history, in bulk.
 
-Runs ad hoc: the first load, or after a source or a rule was fixed. One task and one commit
-for the whole of a file that holds many days. Running it again changes nothing.
+Runs ad hoc: the first load, or after a source or a rule was fixed. A chunk is a month, or
+the whole where one file holds it all; several are loaded at once. Killed, it goes on where it
+was. Running it again changes nothing.
 """
 
+import logging
+import os
+import time
 from datetime import date
+from uuid import UUID
 
 from prefect import flow
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.futures import as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
 
+import catalog
+from core import backfilling
+from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.loading import Loaded
-from flows.etl import load_days, raise_if_refused
+from flows.etl import load_days, log_loaded, raise_if_refused, tell_of
 from flows.parameters import DatasetName, day_before, run_name
-from tasks import alerting
+from tasks import alerting, data
+from tasks.patience import source_seconds
+
+log = logging.getLogger("dayloop")
+AT_ONCE = int(os.environ.get("DAYLOOP_WORKERS") or 2)
 
 
-@flow(flow_run_name=run_name, **alerting.TELLING)
-def backfill(dataset: DatasetName, start: date, end: date | None = None) -> Loaded:
+@flow(
+    flow_run_name=run_name,
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
+    **alerting.TELLING,
+)
+def backfill(
+    dataset: DatasetName, start: date, end: date | None = None, *, allow_breaking: bool = False
+) -> Loaded:
     """Loads the days from start up to, but not including, end.
 
     Args:
         dataset: a dataset of the catalog.
         start: the first day, UTC.
         end: the day after the last one, UTC; today when left out.
+        allow_breaking: converts the table where the declaration does not fit it any more.
     """
-    loaded = load_days(dataset, Interval(start, end or Interval.of_day(day_before()).end))
+    interval = Interval(start, end or Interval.of_day(day_before()).end)
+    chunks = backfilling.chunks(catalog.dataset(dataset), interval)
+    if len(chunks) == 1:
+        loaded = load_days(dataset, interval, allow_breaking)
+    else:
+        loaded = _load_chunks(dataset, interval, chunks, allow_breaking)
+        tell_of(loaded)
     alerting.deliver()
     raise_if_refused(loaded)
+    return loaded
+
+
+def _load_chunks(
+    dataset: str, interval: Interval, chunks: list[Interval], allow_breaking: bool
+) -> Loaded:
+    declared = catalog.dataset(dataset)
+    finished = backfilling.finished(declared, interval)
+    left = [chunk for chunk in chunks if chunk not in finished]
+    if len(left) < len(chunks):
+        log.info("%s: %s of %s chunks were finished before", dataset, len(finished), len(chunks))
+    load = data.load_chunk.with_options(retry_delay_seconds=source_seconds())
+    # The first by itself: what the declaration changes in the table is changed once.
+    loads = [load(dataset, interval, chunk, allow_breaking) for chunk in left[:1]]
+    futures = [load.submit(dataset, interval, chunk, allow_breaking) for chunk in left[1:]]
+    shown = create_progress_artifact(0.0, key=f"backfill-{dataset}".replace("_", "-"))
+    assert isinstance(shown, UUID)  # a coroutine it is in an async flow only
+    began = time.monotonic()
+    for done, future in enumerate(as_completed(futures), 1):
+        update_progress_artifact(shown, 100.0 * (done + 1) / len(left))
+        words = backfilling.time_left(done, len(futures), time.monotonic() - began)
+        log.info("%s: %s of %s chunks, %s", dataset, done + 1, len(left), words)
+        future.wait()
+    loads += [future.result() for future in futures]  # raises what one of them has failed by
+    found = [each for each in loads if each]
+    if left and not found:
+        raise SourceEmpty(f"{dataset} {interval}: the source has nothing for any of its days")
+    backfilling.forget(declared, interval)
+    loaded = backfilling.merged(interval, found) if found else load_days(dataset, interval)
+    log_loaded(loaded)
     return loaded

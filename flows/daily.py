@@ -65,7 +65,7 @@ def daily(day: date | None = None) -> Day:
     """
     day = day or day_before()
     problems: list[DayloopError] = []
-    loaded = [load for name in catalog.dataset_names() for load in _load(name, day, problems)]
+    loaded = [load for name in catalog.datasets_in_order() for load in _load(name, day, problems)]
     done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]
     alerting.deliver()
     if problems:

@@ -23,24 +23,33 @@ log = logging.getLogger("dayloop")
     flow_run_name=run_name,
     **alerting.TELLING,
 )
-def etl(dataset: DatasetName, day: date | None = None) -> Loaded:
+def etl(dataset: DatasetName, day: date | None = None, *, allow_breaking: bool = False) -> Loaded:
     """Loads one day of a dataset: land, check, load, profile, ledger.
 
     Args:
         dataset: a dataset of the catalog.
         day: the day to load, UTC; yesterday when left out.
+        allow_breaking: converts the table where the declaration does not fit it any more.
     """
-    loaded = load_days(dataset, Interval.of_day(day or day_before()))
+    loaded = load_days(dataset, Interval.of_day(day or day_before()), allow_breaking)
     alerting.deliver()
     raise_if_refused(loaded)
     return loaded
 
 
-def load_days(dataset: str, interval: Interval) -> Loaded:
+def load_days(dataset: str, interval: Interval, allow_breaking: bool = False) -> Loaded:
     """Lands and loads an interval, and tells about days that were refused."""
     landing = data.land.with_options(retry_delay_seconds=source_seconds())
     landed = landing(dataset, interval)
-    loaded = data.load(dataset, interval, landed)
+    loaded = data.load(dataset, interval, landed, allow_breaking)
+    log_loaded(loaded)
+    tell_of(loaded)
+    return loaded
+
+
+def log_loaded(loaded: Loaded) -> None:
+    """Says what a load did."""
+    dataset, interval = loaded.dataset, loaded.interval
     if loaded.changed:
         log.info(
             "%s %s: %s rows read, %s loaded, %s in quarantine",
@@ -52,16 +61,14 @@ def load_days(dataset: str, interval: Interval) -> Loaded:
         )
     else:
         log.info("%s %s: the same bytes are loaded already", dataset, interval)
-    tell_of(loaded)
-    return loaded
 
 
 def tell_of(loaded: Loaded) -> None:
-    """Tells about refused days, and that what was refused before is over where it is."""
-    if loaded.refused:
-        alerting.tell(messages.refused(loaded))
+    """Tells about refused days and warnings, and that what was told before is over."""
+    if alerts := [*messages.refused(loaded), *messages.warned(loaded)]:
+        alerting.tell(alerts)
     if loaded.changed:
-        alerting.settle(loaded.dataset)
+        alerting.settle(loaded.dataset, bool(loaded.warnings))
 
 
 def raise_if_refused(loaded: Loaded) -> None:

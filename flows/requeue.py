@@ -19,7 +19,12 @@ log = logging.getLogger("dayloop")
 
 @flow(flow_run_name=run_name, **alerting.TELLING)
 def requeue(
-    dataset: DatasetName, start: date, end: date | None = None, *, dry_run: bool = False
+    dataset: DatasetName,
+    start: date,
+    end: date | None = None,
+    *,
+    dry_run: bool = False,
+    allow_breaking: bool = False,
 ) -> Requeued:
     """Replays the landed bytes of an interval and says how many rows were released.
 
@@ -28,9 +33,10 @@ def requeue(
         start: the first day, UTC.
         end: the day after the last one, UTC; today when left out.
         dry_run: says what would change, and changes nothing.
+        allow_breaking: converts the table where the declaration does not fit it any more.
     """
     interval = Interval(start, end or Interval.of_day(day_before()).end)
-    requeued = data.requeue(dataset, interval, dry_run)
+    requeued = data.requeue(dataset, interval, dry_run, allow_breaking)
     log.info("%s %s: %s rows released", dataset, interval, f"{requeued.released:,}")
     if dry_run:
         return requeued

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from datetime import date
 from typing import Any
 
 from prefect import runtime, task
@@ -11,7 +10,7 @@ from prefect.exceptions import MissingResult
 from core import deadman, ledger, outbox, receivers
 from core.alerts import Alert
 from core.errors import DataRefused, DayloopError, Incomplete, UsageError
-from core.intervals import DAY, Interval
+from core.intervals import Interval
 from core.monitoring import Watched
 from core.receivers import Receiver
 from tasks import messages, secrets
@@ -31,8 +30,8 @@ def tell(alerts: list[Alert]) -> list[Alert]:
 
 
 @task(**ON_LAKE)
-def settle(dataset: str) -> int:
-    """Resolves the alerts about days that were refused and are not any more."""
+def settle(dataset: str, warned: bool = False) -> int:
+    """Resolves what was told of days that were refused, or warned of, and is over."""
     subjects = {
         record.alert.subject for record in outbox.state() if record.alert.kind == messages.REFUSED
     }
@@ -41,7 +40,9 @@ def settle(dataset: str) -> int:
         for subject in subjects
         if subject.partition(" ")[0] == dataset and not _still_refused(dataset, subject)
     ]
-    return sum(outbox.resolve(messages.REFUSED, subject) is not None for subject in over)
+    resolved = [outbox.resolve(messages.REFUSED, subject) for subject in over]
+    resolved += [] if warned else [outbox.resolve(messages.WARNED, dataset)]
+    return sum(each is not None for each in resolved)
 
 
 @task(**ON_LAKE)
@@ -64,8 +65,7 @@ def settle_model(watched: Watched) -> int:
 
 
 def _still_refused(dataset: str, subject: str) -> bool:
-    first, _, last = subject.partition(" ")[2].partition(" through ")
-    interval = Interval(date.fromisoformat(first), date.fromisoformat(last or first) + DAY)
+    interval = Interval.parse(subject.partition(" ")[2])
     return any(entry.status == "refused" for entry in ledger.entries(dataset, interval))
 
 

@@ -5,8 +5,9 @@ from datetime import date
 from prefect import runtime, task
 
 import catalog
-from core import landing, loading
+from core import backfilling, landing, loading
 from core import requeue as requeueing
+from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.landing import Landed
 from core.loading import Loaded
@@ -22,10 +23,30 @@ def land(dataset: str, interval: Interval) -> tuple[Landed, ...]:
 
 
 @task(task_run_name="load {dataset} {interval}", **ON_LAKE)
-def load(dataset: str, interval: Interval, landed: tuple[Landed, ...]) -> Loaded:
+def load(
+    dataset: str, interval: Interval, landed: tuple[Landed, ...], allow_breaking: bool = False
+) -> Loaded:
     """Checks the landed bytes and replaces the days in the table."""
     run_id = runtime.flow_run.id or ""
-    return loading.load(catalog.dataset(dataset), interval, landed, run_id=run_id)
+    return loading.load(
+        catalog.dataset(dataset), interval, landed, run_id=run_id, allow_breaking=allow_breaking
+    )
+
+
+@task(task_run_name="load {dataset} {chunk}", retries=ATTEMPTS - 1, **COMMON)
+def load_chunk(
+    dataset: str, interval: Interval, chunk: Interval, allow_breaking: bool = False
+) -> Loaded | None:
+    """Lands and loads a chunk of a backfill; None where the source has nothing for it."""
+    declared, run_id = catalog.dataset(dataset), runtime.flow_run.id or ""
+    try:
+        landed = landing.land(declared, chunk, secrets.find)
+    except SourceEmpty:
+        return None
+    loaded = loading.load(declared, chunk, landed, run_id=run_id, allow_breaking=allow_breaking)
+    if not loaded.refused:  # a refused day is tried again
+        backfilling.finish(declared, interval, chunk)
+    return loaded
 
 
 @task(task_run_name="skip {dataset}", **ON_LAKE)
@@ -35,7 +56,14 @@ def skip(dataset: str, days: list[date]) -> None:
 
 
 @task(task_run_name="requeue {dataset} {interval}", **ON_LAKE)
-def requeue(dataset: str, interval: Interval, dry_run: bool = False) -> Requeued:
+def requeue(
+    dataset: str, interval: Interval, dry_run: bool = False, allow_breaking: bool = False
+) -> Requeued:
     """Replays landed bytes through today's rules."""
-    run_id = runtime.flow_run.id or ""
-    return requeueing.requeue(catalog.dataset(dataset), interval, dry_run=dry_run, run_id=run_id)
+    return requeueing.requeue(
+        catalog.dataset(dataset),
+        interval,
+        dry_run=dry_run,
+        allow_breaking=allow_breaking,
+        run_id=runtime.flow_run.id or "",
+    )

@@ -12,7 +12,7 @@ from core.loading import Loaded
 from core.monitoring import Watched
 from tasks.models import Trained
 
-REFUSED, FAILED, LATE_RUN = "refused_data", "failed_flow", "late_run"
+REFUSED, WARNED, FAILED, LATE_RUN = "refused_data", "data_warning", "failed_flow", "late_run"
 DRIFT, DECAY, APPROVAL = "drift", "decay", "approval_needed"
 UNNAMED = ("by", "reason", "keep")  # parameters that are no part of what a run is called
 SINGLY, LISTED = 3, 20  # refused days with an alert each; named in one alert for many
@@ -68,6 +68,30 @@ def refused(loaded: Loaded) -> list[Alert]:
     text = "\n".join([*listed, *([f"and {more:,} more days"] if more else [])])
     interval = Interval(min(days), max(days) + DAY)
     return [_refusal(loaded, interval, f"{len(days):,} days, the first: {listed[0]}", text)]
+
+
+def warned(loaded: Loaded) -> list[Alert]:
+    """One alert for all that a load warns of: the days are loaded, and someone should look."""
+    if not loaded.warnings:
+        return []
+    name, lines = loaded.dataset, [f"{day}: {words}" for day, _, words in loaded.warnings]
+    more = len(lines) - LISTED
+    listed = [*lines[:LISTED], *([f"and {more:,} more"] if more > 0 else [])]
+    rules = sorted({rule for _, rule, _ in loaded.warnings})
+    first = min(day for day, _, _ in loaded.warnings)
+    return [
+        Alert(
+            kind=WARNED,
+            subject=name,
+            title=f"{name} {lines[0]}" if len(lines) == 1 else f"{name}: {', '.join(rules)}",
+            text="\n".join(["The rows are loaded all the same.", *listed]),
+            severity="warn",
+            owner=catalog.dataset(name).owner,
+            todo=f"python -m flows quarantine {name} --day {first}",
+            run_url=_run_url(),
+            key=" ".join([str(loaded.interval), *rules]),
+        )
+    ]
 
 
 def _refusal(loaded: Loaded, interval: Interval, reason: str, text: str = "") -> Alert:
@@ -187,16 +211,20 @@ def _owner(parameters: dict[str, Any]) -> str:
 
 def called(verb: str, parameters: dict[str, Any]) -> str:
     """What a run of these parameters is about: the subject of its alerts."""
-    shown = (value for key, value in parameters.items() if key not in UNNAMED)
-    return " ".join([verb, *(str(value) for value in shown if value is not None)])
+    shown = [
+        key.replace("_", "-") if value is True else str(value)
+        for key, value in parameters.items()
+        if key not in UNNAMED and value is not None and value is not False
+    ]
+    return " ".join([verb, *shown])
 
 
 def _command(verb: str, parameters: dict[str, Any]) -> str:
     names = [str(parameters[key]) for key in ("dataset", "model") if parameters.get(key)]
     others = [
-        f"--{key.replace('_', '-')} {value}"
+        f"--{key.replace('_', '-')}" + ("" if value is True else f" {value}")
         for key, value in parameters.items()
-        if key not in ("dataset", "model") and value is not None
+        if key not in ("dataset", "model") and value is not None and value is not False
     ]
     return " ".join(["python -m flows", verb, *names, *others])
 

@@ -8,7 +8,7 @@ from pyarrow import fs
 
 from catalog.kinds import Arrival, File
 from core import home
-from core.errors import SourceUnreachable
+from core.errors import SourceEmpty, SourceUnreachable
 from core.intervals import Interval
 from core.sources import Secret
 
@@ -19,7 +19,7 @@ def pull(source: File, interval: Interval, secret: Secret) -> Iterator[Arrival]:
     """The files there are for these days, in order of day and name.
 
     Raises:
-        SourceUnreachable: there is none at all.
+        SourceEmpty: there is none at all.
     """
     days = list(interval.days()) if source.daily else [None]
     found = False
@@ -30,7 +30,7 @@ def pull(source: File, interval: Interval, secret: Secret) -> Iterator[Arrival]:
     if not found:
         first = source.path.replace("{day}", str(days[0]))
         last = f" to {source.path.replace('{day}', str(days[-1]))}" if len(days) > 1 else ""
-        raise SourceUnreachable(f"there is no file {first}{last}")
+        raise SourceEmpty(f"there is no file {first}{last}")
 
 
 def _matching(path: str) -> list[str]:

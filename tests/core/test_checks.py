@@ -4,7 +4,8 @@ import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from catalog.kinds import Dataset, File
-from core.checks import check, contract_hash
+from core.checks import check
+from core.contracts import contract_hash
 from core.errors import DataRefused
 from core.reading import ROW
 
@@ -42,13 +43,13 @@ def reasons(bad: pa.Table) -> list[tuple]:
 
 def test_good_rows_pass_as_they_are():
     given = rows(["a", None], [1, 2], [1.5, None])
-    good, bad = check(declared(), given)
+    good, bad, _ = check(declared(), given)
     assert good.equals(given)
     assert bad.num_rows == 0
 
 
 def test_each_bad_row_is_named_with_its_column_rule_and_value():
-    good, bad = check(declared(), rows(["a", "long", "b", "c"], [1, 1, 0, 1], [1, 1, 1, 99.5]))
+    good, bad, _ = check(declared(), rows(["a", "long", "b", "c"], [1, 1, 0, 1], [1, 1, 1, 99.5]))
     assert good[ROW].to_pylist() == [1]
     assert reasons(bad) == [
         (2, "name", "str_length", "long"),
@@ -58,18 +59,18 @@ def test_each_bad_row_is_named_with_its_column_rule_and_value():
 
 
 def test_a_null_that_must_not_be_has_no_value_to_show():
-    _, bad = check(declared(), rows(["a"], [None], [99.0]))
+    _, bad, _ = check(declared(), rows(["a"], [None], [99.0]))
     assert reasons(bad) == [(1, "count", "not_nullable", None)]
 
 
 def test_a_row_with_several_faults_is_one_bad_row_named_by_the_first_column():
-    good, bad = check(declared(), rows(["long"], [1], [99.0]))
+    good, bad, _ = check(declared(), rows(["long"], [1], [99.0]))
     assert good.num_rows == 0
     assert reasons(bad) == [(1, "name", "str_length", "long")]
 
 
 def test_a_null_is_bad_only_where_the_column_must_have_a_value():
-    good, bad = check(declared(), rows([None, "a"], [1, None], [None, 1.0]))
+    good, bad, _ = check(declared(), rows([None, "a"], [1, None], [None, 1.0]))
     assert good[ROW].to_pylist() == [1]
     assert [(row[ROW], row["column"], row["rule"]) for row in bad.to_pylist()] == [
         (2, "count", "not_nullable")
@@ -78,7 +79,7 @@ def test_a_null_is_bad_only_where_the_column_must_have_a_value():
 
 def test_a_rule_over_columns_names_the_row_and_no_column():
     rule = Check(lambda frame: frame["count"] * frame["price"].fillna(0) < 10, name="total")
-    good, bad = check(declared(rule), rows(["a", "b"], [1, 5], [1.0, 5.0]))
+    good, bad, _ = check(declared(rule), rows(["a", "b"], [1, 5], [1.0, 5.0]))
     assert good[ROW].to_pylist() == [1]
     assert reasons(bad) == [(2, None, "total", None)]
 
@@ -90,7 +91,7 @@ def test_a_rule_about_the_rows_as_a_whole_refuses_them():
 
 
 def test_the_bad_row_is_kept_as_json():
-    _, bad = check(declared(), rows(["long"], [1], [None]))
+    _, bad, _ = check(declared(), rows(["long"], [1], [None]))
     assert bad["raw"].to_pylist() == [
         '{"at":"2026-01-01T00:00:00.000000Z","name":"long","count":1,"price":null}'
     ]
@@ -99,7 +100,7 @@ def test_the_bad_row_is_kept_as_json():
 def test_nullable_integers_stay_integers():
     column = {"count": Column("Int64", Check.ge(1), nullable=True)}
     big = 2**53 + 1
-    good, bad = check(declared(columns=column), rows(["a", "b", "c"], [big, None, 0], [1, 1, 1]))
+    good, bad, _ = check(declared(columns=column), rows(["a", "b", "c"], [big, None, 0], [1, 1, 1]))
     assert good["count"].to_pylist() == [big, None]
     assert reasons(bad) == [(3, "count", "greater_than_or_equal_to", "0")]
 

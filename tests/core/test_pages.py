@@ -20,7 +20,8 @@ def rows(*pages: str, records: str = "") -> list[dict[str, Any]]:
 
 
 def test_the_rows_of_all_pages_come_in_their_order() -> None:
-    first = '{"next": "x", "data": {"rows": [\n {"id": "1",\r\n "n": 9007199254740993},\n {"id": "]}"}\n]}}'
+    rows_of_first = '[\n {"id": "1",\r\n "n": 9007199254740993},\n {"id": "]}"}\n]'
+    first = '{"next": "x", "data": {"rows": ' + rows_of_first + "}}"
     second = '{"data": {"rows": [], "more": false}}'
     third = '{"data": {"rows": [{"n": 2, "id": "3"}]}, "rows": [{"id": "no"}]}'
     assert rows(first, second, third, records="data.rows") == [
