@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from catalog.kinds import Dataset
-from core import content, lake, ledger
+from core import content, contracts, lake, ledger
 from core.errors import UsageError
 from core.spool import MONTH
 
@@ -23,6 +23,7 @@ class TableVersion:
     Attributes:
         what: the days it replaced, or the care it took.
         sources: sha256 of the landed files of the days whose newest load made this version.
+        contract: the version of the declaration that they were judged by, 0 for none.
         code_version: of the code that loaded them.
     """
 
@@ -31,6 +32,7 @@ class TableVersion:
     what: str
     rows_written: int
     sources: tuple[str, ...]
+    contract: int
     code_version: str
 
 
@@ -84,6 +86,7 @@ def versions(dataset: str, limit: int = 50) -> list[TableVersion]:
     for entry in ledger.entries(dataset):
         if entry.table_version is not None:
             made.setdefault(entry.table_version, []).append(entry)
+    numbers = {each["contract"]: each["version"] for each in contracts.versions(dataset)}
     found = []
     for commit in table.history(limit):
         entries = made.get(commit["version"], [])
@@ -95,6 +98,7 @@ def versions(dataset: str, limit: int = 50) -> list[TableVersion]:
                 what=commit.get("note") or commit["operation"].lower(),
                 rows_written=int(commit.get("operationMetrics", {}).get("num_added_rows", 0)),
                 sources=tuple(sorted(sources)),
+                contract=numbers.get(entries[-1].contract, 0) if entries else 0,
                 code_version=entries[-1].code_version if entries else "",
             )
         )
@@ -172,7 +176,7 @@ def _surplus(ours: content.Hashes, theirs: content.Hashes) -> pa.Array:
 
 
 def _changed(dataset: Dataset, added: pa.Table, removed: pa.Table) -> int:
-    key = list(getattr(dataset, "key", ()))
+    key = list(dataset.key)
     if not key or not len(added) or not len(removed):
         return 0
     ours, theirs = (content.row_hashes(rows.select(key)) for rows in (added, removed))

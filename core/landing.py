@@ -120,5 +120,5 @@ def _asking(dataset: Dataset, interval: Interval, name: str = "") -> Iterator[No
     except SourceFailed as error:
         raise SourceFailed(f"{dataset.name} {interval}: {error}") from error
     except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise SourceUnreachable(f"{dataset.name} {interval}: {name}: {said}") from error
+        said = f"{name}: {error.strerror or type(error).__name__}".removeprefix(": ")
+        raise SourceUnreachable(f"{dataset.name} {interval}: {said}") from error

@@ -95,6 +95,6 @@ def _long(dataset: str, wide: pa.Table, source: str, column: str, metric: str) -
         "day": wide["_day"],
         "column": pa.repeat(column, count),
         "metric": pa.repeat(metric, count),
-        "value": wide[source].cast(pa.float64()),
+        "value": wide[source].cast(pa.float64(), safe=False),  # above 2**53: the nearest
     }
     return pa.table(values, schema=SCHEMA)
