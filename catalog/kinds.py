@@ -255,15 +255,25 @@ class Candidate:
         name: how runs, cards and messages call it.
         estimator: takes the seed, returns an unfitted scikit-learn classifier. Import
             scikit-learn inside: it costs two seconds that an ETL run should not pay.
+        search: parameters to be searched, each with its values or a scipy distribution, by
+            successive halving on the training rows; empty for none.
+        tries: combinations that the search begins with.
     """
 
     name: str
     estimator: Callable[[int], Any]
+    search: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 30
 
     def __post_init__(self) -> None:
         require_types(self, "candidates.")
         require(bool(fullmatch(NAME, self.name)), "candidates", f"bad name {self.name!r}")
         require(callable(self.estimator), "candidates", f"{self.name}: must be a function")
+        for name, values in self.search.items():
+            found = hasattr(values, "rvs") or (isinstance(values, (list, tuple)) and bool(values))
+            said = f"{self.name}: search: '{name}' must be values or a distribution"
+            require(found, "candidates", said)
+        require(self.tries >= 2, "candidates", f"{self.name}: tries must be 2 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +285,13 @@ class Gate:
         margin: how much worse than the champion still counts as "no worse".
         confidence: of the bootstrap interval that must exclude a larger loss.
         min_positives: fewer of either class in the holdout is "not enough data to say".
+        slice_margin: how much worse than the champion it may be in each of the model's slices;
+            more, shown by the bootstrap interval, keeps the champion.
+        max_calibration_error: how far its probabilities may be off on the holdout, on average.
+        max_latency_ms: that scoring one row may take, the median.
+        max_size_mb: of the stored model.
+        suspicious_auc: a feature that alone predicts as well as this has a person asked: it
+            may know the answer.
         mode: `enabled` promotes by itself, `manual` asks a person, `dry_run` only says what
             it would do.
     """
@@ -283,6 +300,11 @@ class Gate:
     margin: float = 0.005
     confidence: float = 0.95
     min_positives: int = 50
+    slice_margin: float = 0.03
+    max_calibration_error: float = 0.1
+    max_latency_ms: float = 250.0
+    max_size_mb: float = 256.0
+    suspicious_auc: float = 0.98
     mode: Literal["enabled", "manual", "dry_run"] = "enabled"
 
     def __post_init__(self) -> None:
@@ -299,6 +321,11 @@ class Gate:
             "gate.min_positives",
             f"must be 2 or more, not {self.min_positives}",
         )
+        for name in ("slice_margin", "max_calibration_error", "suspicious_auc"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"gate.{name}", f"must be within 0 and 1, not {value}")
+        for name in ("max_latency_ms", "max_size_mb"):
+            require(getattr(self, name) > 0, f"gate.{name}", "must be above 0")
         require(
             self.mode in ("enabled", "manual", "dry_run"),
             "gate.mode",
@@ -367,6 +394,10 @@ class Model:
         candidates: what is tried, the simplest first: within the gate's margin the
             simpler one wins.
         gate: what a challenger must show.
+        slices: segments that no challenger may ruin: `slice(features)` gets the features of
+            some entities and returns True for those that belong to it.
+        max_entities: to train on; more are sampled, always the same ones. 0 for all.
+        max_features: to train on; the others are left out, by their importance. 0 for all.
         metric: what it is judged by, on days none of them was trained on.
         retrain: when the daily loop fits again.
         drift: when a distribution counts as moved.
@@ -385,6 +416,9 @@ class Model:
     horizon_days: int
     candidates: tuple[Candidate, ...]
     gate: Gate
+    slices: "Mapping[str, Callable[[pd.DataFrame], pd.Series[bool]]]" = field(default_factory=dict)
+    max_entities: int = 0
+    max_features: int = 0
     metric: str = "roc_auc"
     retrain: Retrain = field(default_factory=Retrain)
     drift: Drift = field(default_factory=Drift)
@@ -405,6 +439,10 @@ class Model:
             self.metric in METRICS, "metric", f"'{self.metric}' is none of {', '.join(METRICS)}"
         )
         _require_time(self.due)
+        for name in ("max_entities", "max_features"):
+            require(getattr(self, name) >= 0, name, "must not be negative; 0 is for all")
+        for name, function in self.slices.items():
+            require(callable(function), "slices", f"'{name}' must be a function of the features")
         require(bool(self.inputs), "inputs", "must name at least one dataset")
         for dataset, columns in self.inputs.items():
             require(

@@ -1,12 +1,15 @@
 """The gate: which candidate challenges, and whether it may take the champion's place."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
+import pandas as pd
+
 from catalog.kinds import Model
-from core import artifacts, metrics, training
+from core import artifacts, fitting, metrics, training
+from core.errors import DeclarationError
 from core.metrics import Estimate
 from core.registry import Version
 from core.training import Fitted, Plan
@@ -16,11 +19,15 @@ Verdict = Literal["promote", "keep", "not enough data to say"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate says, why, and by how much the challenger gained on the champion."""
+    """What the gate says, why, and by how much the challenger gained on the champion.
+
+    `slices` has the gain of each of the model's slices that has rows of both classes.
+    """
 
     verdict: Verdict
     reason: str
     gain: Estimate | None = None
+    slices: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 def choose(model: Model, fitted: Sequence[Fitted], planned: Plan) -> tuple[Fitted, str]:
@@ -54,15 +61,66 @@ def judge(model: Model, challenger: Fitted, champion: Version | None, planned: P
         return Decision(
             "keep", f"{model.metric} {challenger.metric} does not reach the floor of {gate.floor}"
         )
+    if unfit := _unfit(model, challenger):
+        return unfit
     if champion is None:
         return Decision("promote", f"the first champion, and it reaches the floor of {gate.floor}")
     estimator, manifest = artifacts.load(champion.artifact)
     if problem := _not_comparable(manifest, planned):
         verdict, why = problem
         return Decision(verdict, f"cannot be compared with champion {champion.number}: {why}")
-    theirs = training.predict(estimator, rows[manifest["features"]])
-    gain = _gain(model, truth, _scores(challenger.artifact, rows), theirs)
-    return _weigh(model, gain, champion.number)
+    theirs = fitting.predict(estimator, rows[manifest["features"]])
+    ours = _scores(challenger.artifact, rows)
+    decision = _weigh(model, _gain(model, truth, ours, theirs), champion.number)
+    slices = _by_slice(model, rows, truth, ours, theirs)
+    ruined = [name for name, gain in slices.items() if _is_ruined(model, gain)]
+    if decision.verdict == "promote" and ruined:
+        worst = min(ruined, key=lambda name: slices[name].value)
+        why = f"worse in slice '{worst}': {slices[worst]:+}, margin {gate.slice_margin}"
+        decision = Decision("keep", f"{why}, though {decision.reason}", decision.gain)
+    return replace(decision, slices=slices)
+
+
+def _unfit(model: Model, challenger: Fitted) -> Decision | None:
+    """What keeps a challenger from serving, whoever serves now."""
+    gate, found = model.gate, artifacts.manifest(challenger.artifact)
+    size_mb = sum(file["size_bytes"] for file in found["files"].values()) / 2**20
+    measured = (
+        ("its probabilities are off by", found["calibration_error"], gate.max_calibration_error),
+        ("milliseconds to score a row:", found["latency_ms"], gate.max_latency_ms),
+        ("megabytes on disk:", size_mb, gate.max_size_mb),
+    )
+    for what, value, limit in measured:
+        if value > limit:
+            return Decision("keep", f"{what} {value:.3g}, {limit:g} at most")
+    known = found["alone"]
+    suspect = max(known, key=lambda name: known[name])
+    if known[suspect] >= gate.suspicious_auc:
+        said = f"{suspect} alone predicts with a ROC AUC of {known[suspect]:.3f}"
+        why = f"{said}: does it know the answer? promote by hand if it cannot"
+        return Decision("not enough data to say", why)
+    return None
+
+
+def _by_slice(
+    model: Model, rows: pd.DataFrame, truth: Any, ours: Any, theirs: Any
+) -> dict[str, Estimate]:
+    found = {}
+    for name, belongs in model.slices.items():
+        answer = belongs(rows)
+        if not isinstance(answer, pd.Series) or not answer.index.equals(rows.index):
+            raise DeclarationError(
+                f"catalog/models/{model.name}.py: slices: '{name}' must return True or False for "
+                "each row of the features that it gets"
+            )
+        within = answer.to_numpy(dtype=bool)
+        if truth[within].any() and not truth[within].all():
+            found[name] = _gain(model, truth[within], ours[within], theirs[within])
+    return found
+
+
+def _is_ruined(model: Model, gain: Estimate) -> bool:
+    return gain.value < -model.gate.slice_margin and gain.high < 0
 
 
 def _weigh(model: Model, gain: Estimate, champion: int) -> Decision:
@@ -101,7 +159,7 @@ def _gain(model: Model, truth: Any, ours: Any, theirs: Any) -> Estimate:
 
 def _scores(artifact: artifacts.Artifact, rows: Any) -> Any:
     estimator, manifest = artifacts.load(artifact)
-    return training.predict(estimator, rows[manifest["features"]])
+    return fitting.predict(estimator, rows[manifest["features"]])
 
 
 def _rank(model: Model, candidate: str) -> int:

@@ -73,6 +73,18 @@ def _average_precision(positives: Array, negatives: Array) -> float:
     return float(precision @ positives / positives.sum())
 
 
+def calibration_error(truth: npt.NDArray[np.bool_], scores: Array, bins: int = 10) -> float:
+    """How far the scores are off as probabilities, on average (expected calibration error).
+
+    Rows are binned by score, with as many in each bin (Nixon et al., "Measuring Calibration in
+    Deep Learning", 2019); equal scores may share a bin.
+    """
+    order = np.argsort(scores, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    off = [len(part) * abs(scores[part].mean() - truth[part].mean()) for part in parts]
+    return float(np.sum(off) / len(order))
+
+
 def estimate(
     metric: str, truth: npt.NDArray[np.bool_], scores: Array, *, confidence: float, seed: int
 ) -> Estimate:

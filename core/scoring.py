@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from catalog.kinds import Model
-from core import artifacts, code, features, lake, ledger, registry, training
+from core import artifacts, code, features, fitting, lake, ledger, registry
 from core.errors import DeclarationError, FeaturesChanged, ModelRefused, NotTrained
 from core.features import Datasets
 from core.intervals import DAY, Interval
@@ -82,7 +82,7 @@ def score(model: Model, datasets: Datasets, day: date, *, keep: bool = False) ->
         estimator.n_jobs = 1
     scores = pa.chunked_array(
         [
-            training.predict(estimator, rows.iloc[start : start + CHUNK_ROWS])
+            fitting.predict(estimator, rows.iloc[start : start + CHUNK_ROWS])
             for start in range(0, len(rows), CHUNK_ROWS)
         ]
     )

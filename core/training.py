@@ -7,32 +7,32 @@ a candidate has seen reaches into the holdout.
 
 import io
 import json
+import resource
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from statistics import median
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from catalog.kinds import Candidate, Model
-from core import artifacts, code, features, home, lake, ledger, registry
+from core import artifacts, code, features, fitting, home, lake, ledger, registry
 from core.artifacts import Artifact
-from core.errors import DeclarationError, NotTrained
+from core.errors import NotTrained
 from core.features import Datasets
+from core.fitting import Fit, predict
+from core.importance import alone, importance
 from core.intervals import DAY, Interval, utc_now
-from core.metrics import Estimate, estimate
+from core.metrics import Estimate, calibration_error, estimate
 from core.sketch import Sketch
 
-ALGORITHM = 1  # raise it when a change of this module makes other models of the same inputs
+ALGORITHM = 2  # raise it when a change of this module makes other models of the same inputs
 FIRST_DAY = date.min
-# Candidates are fitted side by side: with OpenMP's threads on top, three fits on two busy cores
-# took 32 CPU seconds instead of 4. And one thread gives the same bits on every machine.
-THREADS = 1
+LATENCY_ROWS = 21
 # Candidates import scikit-learn where they are fitted, and its modules import each other: two
 # threads beginning at once met a half-made one.
 _IMPORTING = threading.Lock()
@@ -50,6 +50,7 @@ SCHEMA = pa.schema(
         "parameters": pa.string(),
         "rows": pa.int64(),
         "seconds": pa.float64(),
+        "peak_mb": pa.float64(),
         "data_version": pa.string(),
         "code_version": pa.string(),
         "seed": pa.int64(),
@@ -190,13 +191,6 @@ def _snapshot(planned: Plan, day: date) -> tuple[pd.DataFrame, "pd.Series[bool]"
     return frame.drop(columns="_label"), frame["_label"]
 
 
-def predict(estimator: Any, rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The probability of True for each row."""
-    threadpool_limits(THREADS)  # for good: two threads that put it back would undo each other's
-    scores = estimator.predict_proba(rows)[:, list(estimator.classes_).index(True)]
-    return np.asarray(scores, dtype=np.float64)
-
-
 def known(model: Model, candidate: Candidate, planned: Plan) -> Artifact | None:
     """The artifact that fitting this candidate would make, where it is there already."""
     return artifacts.find(model.name, _unfitted(model, candidate, planned)[1])
@@ -211,6 +205,9 @@ def _unfitted(model: Model, candidate: Candidate, planned: Plan) -> tuple[Any, s
         candidate.name,
         code.of_function(candidate.estimator),
         code.text_of(sorted(estimator.get_params().items(), key=lambda item: item[0])),
+        code.text_of((sorted(candidate.search), list(candidate.search.values()), candidate.tries)),
+        model.max_entities,
+        model.max_features,
         sorted(artifacts.libraries().items()),
         model.seed,
         model.metric,
@@ -230,59 +227,64 @@ def fit(
         return _fitted(manifest, found, reused=True)
     rows, labels = training_set(planned)
     begun = time.perf_counter()
-    _fit(model, candidate, estimator, rows, labels)
+    made = fitting.fit(model, candidate, estimator, rows, labels)
     seconds = time.perf_counter() - begun
-    unseen, truth = holdout(planned)
-    scores = predict(estimator, unseen)
-    metric = estimate(
-        model.metric,
-        truth.to_numpy(),
-        scores,
-        confidence=model.gate.confidence,
-        seed=model.seed,
-    )
     manifest = {
         "model": model.name,
         "candidate": candidate.name,
         "plan": asdict(planned),
-        "features": list(rows.columns),
         "horizon_days": model.horizon_days,
-        "rows": {"train": len(rows), "holdout": len(unseen)},
-        "positives": {"train": int(labels.sum()), "holdout": int(truth.sum())},
-        "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
-        "parameters": {name: str(value) for name, value in estimator.get_params().items()},
         "seed": model.seed,
         "seconds": seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "code_version": code.version(),
         "owner": model.owner,
-        "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in rows.columns},
-        # Out of time, as every later score is: an overfit model's own training scores differ.
-        "reference_scores": Sketch.of(scores).to_json(),
+        **_examined(model, made, planned, rows, labels),
     }
-    stored = artifacts.save(model.name, fingerprint, estimator, manifest)
+    stored = artifacts.save(model.name, fingerprint, made.estimator, manifest)
     manifest = artifacts.manifest(stored)
     record_run(manifest, now or utc_now())
     return _fitted(manifest, stored, reused=False)
 
 
-def _fit(
-    model: Model,
-    candidate: Candidate,
-    estimator: Any,
-    rows: pd.DataFrame,
-    labels: "pd.Series[bool]",
-) -> None:
-    if not hasattr(estimator, "predict_proba"):
-        raise DeclarationError(
-            f"catalog/models/{model.name}.py: candidates: {candidate.name} gives no probabilities "
-            "(it has no predict_proba)"
-        )
-    threadpool_limits(THREADS)
-    try:
-        estimator.fit(rows, labels)
-    except ValueError as error:  # such as nulls, which few estimators take
-        reason = str(error).strip().splitlines()[0]
-        raise NotTrained(f"{model.name}: {candidate.name} cannot be fitted: {reason}") from error
+def _examined(
+    model: Model, made: Fit, planned: Plan, rows: pd.DataFrame, labels: "pd.Series[bool]"
+) -> dict[str, Any]:
+    """What the manifest says of the fitted estimator and of the rows it has and has not seen."""
+    unseen, truth = holdout(planned)
+    names = list(made.features)
+    scores = predict(made.estimator, unseen[names])
+    metric = estimate(
+        model.metric, truth.to_numpy(), scores, confidence=model.gate.confidence, seed=model.seed
+    )
+    worth = importance(model.metric, made.estimator, unseen[names], truth, predict, seed=model.seed)
+    parameters = made.estimator.get_params()
+    return {
+        "features": names,
+        "dropped": list(made.dropped),
+        "rows": {"train": made.rows, "of": made.of_rows, "holdout": len(unseen)},
+        "positives": {"train": int(labels.sum()), "holdout": int(truth.sum())},
+        "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
+        "calibration_error": calibration_error(truth.to_numpy(), scores),
+        "latency_ms": _latency(made.estimator, unseen[names]),
+        "importance": worth,
+        "alone": alone(unseen[names], truth),
+        "parameters": {name: str(value) for name, value in parameters.items()},
+        "searched": made.searched,
+        "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in names},
+        # Out of time, as every later score is: an overfit model's own training scores differ.
+        "reference_scores": Sketch.of(scores).to_json(),
+    }
+
+
+def _latency(estimator: Any, rows: pd.DataFrame) -> float:
+    """Milliseconds to score one row, the median of a few."""
+    seconds = []
+    for place in range(min(LATENCY_ROWS, len(rows))):
+        begun = time.perf_counter()
+        predict(estimator, rows.iloc[place : place + 1])
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * median(seconds)
 
 
 def _fitted(manifest: dict[str, Any], artifact: Artifact, *, reused: bool) -> Fitted:
@@ -312,6 +314,7 @@ def record_run(manifest: dict[str, Any], now: datetime) -> None:
         "parameters": json.dumps(manifest["parameters"], sort_keys=True),
         "rows": manifest["rows"]["train"],
         "seconds": manifest["seconds"],
+        "peak_mb": manifest["peak_mb"],
         "data_version": manifest["plan"]["data_version"],
         "code_version": manifest["code_version"],
         "seed": manifest["seed"],

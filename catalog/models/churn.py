@@ -80,4 +80,8 @@ model = Model(
     ),
     metric="roc_auc",
     gate=Gate(floor=0.75),
+    slices={
+        "one order": lambda rows: rows["orders"] == 1,
+        "five orders or more": lambda rows: rows["orders"] >= 5,
+    },
 )

@@ -40,6 +40,7 @@ class Arena:
             {column: signal(truth, strength, random) for column, strength in strengths.items()}
         )
         self.truth, self.name = truth, name
+        self.found: dict[str, Any] = {}  # instead of what the manifest says by itself
         self.model = declared(*strengths)
 
     def publish(self) -> Plan:
@@ -62,6 +63,10 @@ class Arena:
         manifest = {
             "features": list(self.rows.columns),
             "plan": {"holdout_day": str(HOLDOUT), "features_code": "features", **plan},
+            "calibration_error": 0.01,
+            "latency_ms": 1.0,
+            "alone": dict.fromkeys(self.rows.columns, 0.7),
+            **self.found,
         }
         name = f"{self.name}_{column}{len(plan)}"
         artifact = artifacts.save("returns", name, synthetic.Oracle(column), manifest)
@@ -195,3 +200,55 @@ def test_one_candidate_alone_challenges(home: Path) -> None:
     only = arena.fitted("only")
     assert gate.choose(arena.model, [only], planned)[0] == only
     assert training.holdout(planned)[1].sum() == arena.truth.sum()
+
+
+def sliced(seed: int, ruin: float, rows: int = ROWS) -> gate.Decision:
+    """A challenger better over all, whose scores in one tenth of the rows are so much noise."""
+    arena = Arena(f"r{seed}-{ruin}", rows, seed, new=2.0, old=1.4)
+    arena.rows["segment"] = np.random.default_rng(seed + 99).random(rows) < 0.1
+    within = arena.rows["segment"].to_numpy()
+    noise = np.random.default_rng(seed + 1).random(within.sum())
+    new = arena.rows.loc[within, "new"]
+    arena.rows.loc[within, "new"] = (1 - ruin) * new + ruin * noise
+    arena.rows = arena.rows.astype(float)
+    arena.model = replace(arena.model, slices={"the tenth": lambda rows: rows["segment"] == 1})
+    planned = arena.publish()
+    return gate.judge(arena.model, arena.fitted("new"), champion(arena.fitted("old")), planned)
+
+
+def test_an_overall_gain_that_ruins_a_slice_is_refused(home: Path) -> None:
+    found = [sliced(seed, ruin=1.0) for seed in SEEDS]
+    assert Counter(each.verdict for each in found)["keep"] >= len(SEEDS) - 1
+    assert all("worse in slice 'the tenth'" in e.reason for e in found if e.verdict == "keep")
+
+
+def test_a_slice_that_gains_too_is_no_hindrance(home: Path) -> None:
+    found = Counter(sliced(seed, ruin=0.0).verdict for seed in SEEDS)
+    assert found["promote"] >= len(SEEDS) - 1
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "says"),
+    [
+        ({"calibration_error": 0.2}, "keep", "its probabilities are off by 0.2, 0.1 at most"),
+        ({"latency_ms": 900.0}, "keep", "milliseconds to score a row: 900, 250 at most"),
+        ({"alone": {"new": 0.6, "old": 0.99}}, "not enough data to say", "old alone predicts"),
+    ],
+)
+def test_what_is_unfit_to_serve_is_kept_out_whoever_serves(
+    home: Path, found: dict[str, Any], verdict: str, says: str
+) -> None:
+    arena = Arena("unfit", new=2.0, old=1.0)
+    planned, old = arena.publish(), arena.fitted("old", name="old")
+    arena.found, arena.name = found, "unfit2"
+    for serving in (None, champion(old)):
+        decision = gate.judge(arena.model, arena.fitted("new"), serving, planned)
+        assert decision.verdict == verdict
+        assert says in decision.reason
+
+
+def test_an_artifact_that_is_too_large_is_kept_out(home: Path) -> None:
+    arena = Arena("large", new=2.0)
+    small = replace(arena.model, gate=Gate(floor=0.5, max_size_mb=1e-5))
+    decision = gate.judge(small, arena.fitted("new"), None, arena.publish())
+    assert (decision.verdict, "megabytes on disk" in decision.reason) == ("keep", True)

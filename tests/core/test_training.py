@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
 from catalog.kinds import DeclarationError, Model
-from core import artifacts, lake, registry, training
+from core import artifacts, fitting, lake, registry, training
 from core.errors import NotTrained
 from tests.core import synthetic
 
@@ -55,7 +55,7 @@ def test_a_candidate_is_fitted_judged_and_stored(shop: Any) -> None:
     estimator, manifest = artifacts.load(found.artifact)
     planned = training.plan(synthetic.model(), {"buys": shop}, AS_OF)
     rows, truth = training.holdout(planned)
-    scores = training.predict(estimator, rows)
+    scores = fitting.predict(estimator, rows)
     assert found.metric.value == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     assert found.metric.value > 0.6
     assert manifest["features"] == list(rows.columns)
@@ -67,8 +67,8 @@ def test_a_candidate_is_fitted_judged_and_stored(shop: Any) -> None:
 
 def test_the_same_is_never_fitted_twice(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
-    fit_one = training._fit
-    monkeypatch.setattr(training, "_fit", lambda *given: (fits.append(given), fit_one(*given)))
+    fit_one = fitting.fit
+    monkeypatch.setattr(fitting, "fit", lambda *given: fits.append(given) or fit_one(*given))
     first, second = fit(synthetic.model(), shop), fit(synthetic.model(), shop)
     assert len(fits) == 1
     assert (first.reused, second.reused) == (False, True)
@@ -222,4 +222,4 @@ def test_what_cannot_be_fitted_is_one_line(shop: Any) -> None:
 def test_a_score_is_the_probability_of_true_whatever_the_order_of_classes() -> None:
     rows = pd.DataFrame({"a": [0.0, 1.0]})
     always = DummyClassifier(strategy="constant", constant=True).fit(rows, [True, False])
-    assert training.predict(always, rows).tolist() == [1, 1]
+    assert fitting.predict(always, rows).tolist() == [1, 1]
