@@ -243,7 +243,8 @@ def _kind(dtype: Any) -> str:
     text = str(dtype).lower()
     if text.startswith(("str", "object")):
         return "string"
-    exact = {"int64": "int", "float64": "float", "bool": "bool", "datetime64[us, utc]": "datetime"}
+    exact = {"int64": "int", "float64": "float", "bool": "bool", "boolean": "bool"}
+    exact["datetime64[us, utc]"] = "datetime"
     return exact.get(text, text)
 
 

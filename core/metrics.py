@@ -14,6 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Weighted = Callable[[Array], float]
 ROUNDS, FEWEST_ROUNDS, DRAWS = 1000, 200, 50_000_000
+BINS, BIN_ROWS = 10, 100
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,15 @@ def _average_precision(positives: Array, negatives: Array) -> float:
     return float(precision @ positives / positives.sum())
 
 
-def calibration_error(truth: npt.NDArray[np.bool_], scores: Array, bins: int = 10) -> float:
+def calibration_error(truth: npt.NDArray[np.bool_], scores: Array) -> float:
     """How far the scores are off as probabilities, on average (expected calibration error).
 
     Rows are binned by score, with as many in each bin (Nixon et al., "Measuring Calibration in
-    Deep Learning", 2019); equal scores may share a bin.
+    Deep Learning", 2019): ten bins, or fewer where they would hold so few rows that chance
+    alone is an error.
     """
     order = np.argsort(scores, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
+    parts = np.array_split(order, min(BINS, max(1, len(order) // BIN_ROWS)))
     off = [len(part) * abs(scores[part].mean() - truth[part].mean()) for part in parts]
     return float(np.sum(off) / len(order))
 

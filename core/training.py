@@ -25,7 +25,7 @@ from core.artifacts import Artifact
 from core.errors import NotTrained
 from core.features import Datasets
 from core.fitting import Fit, predict
-from core.importance import alone, importance
+from core.importance import alone
 from core.intervals import DAY, Interval, utc_now
 from core.metrics import Estimate, calibration_error, estimate
 from core.sketch import Sketch
@@ -257,7 +257,6 @@ def _examined(
     metric = estimate(
         model.metric, truth.to_numpy(), scores, confidence=model.gate.confidence, seed=model.seed
     )
-    worth = importance(model.metric, made.estimator, unseen[names], truth, predict, seed=model.seed)
     parameters = made.estimator.get_params()
     return {
         "features": names,
@@ -267,7 +266,6 @@ def _examined(
         "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
         "calibration_error": calibration_error(truth.to_numpy(), scores),
         "latency_ms": _latency(made.estimator, unseen[names]),
-        "importance": worth,
         "alone": alone(unseen[names], truth),
         "parameters": {name: str(value) for name, value in parameters.items()},
         "searched": made.searched,

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import cast
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 
 import catalog
 from catalog.kinds import Dataset
-from core import gate, registry, training
+from core import card, gate, home, registry, training
 from core import monitoring as watching
 from core import scoring as scores
+from core.gate import Decision, Verdict
 from core.monitoring import Watched
 from core.scoring import Scored
 from core.training import Fitted, Plan
@@ -26,6 +29,7 @@ class Trained:
         known: whether it had been registered and judged before; then the rest is what was
             said then, and nothing new was decided.
         verdict: `promote`, `keep` or `not enough data to say`.
+        card: where its page lies, below home.
         promoted: whether the gate made it the champion.
         champion: who serves now; 0 for nobody.
     """
@@ -38,6 +42,7 @@ class Trained:
     known: bool
     verdict: str
     reason: str
+    card: str
     promoted: bool
     champion: int
 
@@ -73,6 +78,7 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
     declared = catalog.model(model)
     challenger, choice = gate.choose(declared, fitted, planned)
     known = registry.find(model, challenger.artifact)
+    decision = None
     if known is None:
         champion = registry.champion(model)
         decision = gate.judge(declared, challenger, champion, planned)
@@ -87,6 +93,9 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
     version, serving = registry.find(model, challenger.artifact), registry.champion(model)
     assert version is not None
     verdict, _, reason = version.events[0].reason.partition(": ")
+    said = decision or Decision(cast(Verdict, verdict), reason)
+    page = card.write(declared, version.number, challenger.artifact, said, fitted, planned)
+    _show(declared.name, version.number, said, challenger, page)
     return Trained(
         model=model,
         as_of=planned.as_of,
@@ -96,9 +105,22 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
         known=known is not None,
         verdict=verdict,
         reason=reason,
+        card=page,
         promoted=any((e.event, e.by) == ("promoted", registry.GATE) for e in version.events),
         champion=serving.number if serving else 0,
     )
+
+
+def _show(model: str, version: int, decision: Decision, challenger: Fitted, page: str) -> None:
+    """The card's key figures, on the flow run's page."""
+    lines = [
+        f"# {model} {version}",
+        f"**{decision.verdict}**: {decision.reason}",
+        f"{challenger.candidate}: {challenger.metric}",
+        *(f"- slice {name}: {gain:+}" for name, gain in decision.slices.items()),
+        f"The whole card: `{home.address()}/{page}`",
+    ]
+    create_markdown_artifact("\n\n".join(lines), key=f"card-{model}".replace("_", "-"))
 
 
 @task(task_run_name="score {model} {day}", **ON_LAKE)
