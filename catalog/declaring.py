@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from re import fullmatch
 from typing import Any
 
 NAME = r"[a-z][a-z0-9_]{0,62}"
+TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 class DeclarationError(ValueError):
@@ -36,3 +38,18 @@ def is_known(look_up: Callable[[str], Any], name: str) -> bool:
     except (LookupError, ValueError, OSError):
         return False
     return True
+
+
+def require_name(name: str) -> None:
+    """Raises DeclarationError unless this can name a table and a file."""
+    require(
+        bool(fullmatch(NAME, name)),
+        "name",
+        f"{name!r} must be lower case letters, digits and underscores, a letter first",
+    )
+
+
+def require_time(due: str) -> None:
+    """Raises DeclarationError unless this is a time of day."""
+    right = bool(fullmatch(TIME_OF_DAY, due))
+    require(right, "due", f"'{due}' must be a time of day such as 06:30, UTC")
