@@ -31,6 +31,14 @@ CONNECT_SECONDS = 5.0
 MOST_BYTES = 64 * 1024  # of an answer; what it says beyond that is not read
 TOLERANCE_SECONDS = 300
 LONGEST_WAIT_SECONDS = 3600.0
+_REASONS = {
+    socket.gaierror: "its host name has no address",
+    ssl.SSLCertVerificationError: "its certificate is not trusted",
+    ConnectionRefusedError: "connection refused",
+    ConnectionResetError: "connection reset",
+    httpx.RemoteProtocolError: "its answer broke off, or is no HTTP",
+    httpx.ReadTimeout: "it fell silent",
+}
 
 # httpcore writes the headers of answers at DEBUG, and a receiver may echo what it was sent.
 logging.getLogger("httpcore").setLevel(logging.INFO)
@@ -158,10 +166,8 @@ class Line:
             return Answer("retry", f"no whole answer within {seconds:.3g} s")
         except AddressRefused as error:
             return Answer("retry", f"not called: {error}")
-        except socket.gaierror:
-            return Answer("retry", "its host name has no address")
         except (httpx.HTTPError, OSError) as error:
-            return Answer("retry", _reason(error))
+            return Answer("retry", reason(error))
         except Exception as error:  # a broken answer must not stop the other alerts
             return Answer("retry", f"failed with {type(error).__name__}")
 
@@ -246,15 +252,13 @@ def _retry_after(value: str, now: datetime | None = None) -> float | None:
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why there was no answer, in words of our own: what the error says may hold the address."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted"
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, ConnectionResetError):
-            return "connection reset"
+        for kind, words in _REASONS.items():
+            if isinstance(cause, kind):
+                return words
         cause = cause.__cause__ or cause.__context__
     return f"no connection ({type(error).__name__})"
 
