@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from re import fullmatch, search
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from catalog.declaring import is_known, require, require_types
@@ -207,6 +208,8 @@ class Http(Source):
             "source.url",
             "must be http(s)://host/path, without user, password, query or fragment",
         )
+        has_port = is_known(lambda url: urlsplit(url).port, self.url)
+        require(has_port, "source.url", "names a port that there is not")
         require(
             self.format in ("json", "jsonl", "csv"),
             "source.format",
@@ -218,7 +221,8 @@ class Http(Source):
             "a cursor stands in JSON pages only",
         )
         _require_secret_name(self.token, "source.token")
-        require(bool(self.header), "source.header", "must not be empty")
+        is_header = bool(fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", self.header))
+        require(is_header, "source.header", "must be the name of a header")
         require(self.deadline_seconds > 0, "source.deadline_seconds", "must be above 0")
         require(self.max_pages >= 1, "source.max_pages", "must be 1 or more")
 
