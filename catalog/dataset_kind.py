@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from catalog.declaring import require, require_name, require_time, require_types
-from catalog.rules import ROWS, Reference, Tolerance, Total
+from catalog.rules import ROWS, Limits, Reference, Tolerance, Total
 from catalog.sources import Source
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Dataset:
         extra_columns: what is done about columns that are not in the schema: `ignore`, `add`
             (kept as nullable text from then on) or `refuse` the day. A column that may be
             missing is declared `required=False, nullable=True`.
+        limits: when a day is unusual beside the days before it; None for never.
         lookback_days: the daily loop loads so many earlier days again, for late rows.
         catch_up: what it does about days it has missed: `all` loads them first, `latest`
             goes without them (only the newest state counts), `skip` leaves them to a person.
@@ -66,6 +67,7 @@ class Dataset:
     totals: tuple[Total, ...] = ()
     rules: Mapping[str, Tolerance] = field(default_factory=dict)
     extra_columns: Literal["ignore", "add", "refuse"] = "ignore"
+    limits: Limits | None = Limits()
     lookback_days: int = 0
     catch_up: Literal["all", "latest", "skip"] = "all"
     due: str = "12:00"

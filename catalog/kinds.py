@@ -7,7 +7,7 @@ when the catalog is loaded and not at 3 a.m. in the middle of a load.
 from catalog.dataset_kind import Dataset
 from catalog.declaring import DeclarationError
 from catalog.model_kind import Candidate, Drift, Gate, Model, Retrain
-from catalog.rules import Reference, Tolerance, Total
+from catalog.rules import Limits, Reference, Tolerance, Total
 from catalog.sources import Arrival, Cursor, File, Http, LinkHeader, PageNumber, Source, Sql
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "File",
     "Gate",
     "Http",
+    "Limits",
     "LinkHeader",
     "Model",
     "PageNumber",

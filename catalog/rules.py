@@ -69,3 +69,26 @@ class Total:
     def __post_init__(self) -> None:
         require_types(self, "totals.")
         require(bool(self.name), "totals.name", "must not be empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a day that keeps its contract is unusual all the same: it is loaded, and told.
+
+    Attributes:
+        learn_days: trusted days without which nothing is said.
+        window_days: trusted days that are looked back on.
+        false_alarms: the share of days that may be called unusual though nothing has changed.
+    """
+
+    learn_days: int = 28
+    window_days: int = 56
+    false_alarms: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_types(self, "limits.")
+        require(self.learn_days >= 21, "limits.learn_days", "must be 21 or more")
+        wide = self.window_days >= 28
+        require(wide, "limits.window_days", "must be 28 or more")
+        odds = 0 < self.false_alarms <= 0.5
+        require(odds, "limits.false_alarms", "must be above 0 and at most 0.5")

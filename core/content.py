@@ -2,11 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 Hashes = npt.NDArray[np.uint64]
 NULL = np.uint64(0x9E3779B97F4A7C15)
+WITHIN = np.array([2 ** (8 * size) - 1 for size in range(9)], np.uint64)  # masks of so many bytes
 START = np.uint64(0xD1B54A32D192ED03)  # from zero a row of zeros would hash to zero: never counted
 
 
@@ -27,10 +27,15 @@ def equal(some: pa.Table, others: pa.Table) -> bool:
 
 def sum_by_day(hashes: Hashes, days: pa.ChunkedArray) -> dict[int, int]:
     """Day (days since 1970) to the sum of its rows' hashes modulo 2**64."""
-    numbers, position = np.unique(days.cast(pa.int32()).to_numpy(), return_inverse=True)
-    sums = np.zeros(len(numbers), dtype=np.uint64)
-    np.add.at(sums, position, hashes)
-    return {int(day): int(value) for day, value in zip(numbers, sums, strict=True)}
+    numbers = days.cast(pa.int32()).to_numpy()
+    if not len(numbers):
+        return {}
+    first = int(numbers.min())
+    sums = np.zeros(int(numbers.max()) - first + 1, np.uint64)
+    np.add.at(sums, numbers - first, hashes)
+    return {
+        first + day: int(sums[day]) for day in np.flatnonzero(np.bincount(numbers - first)).tolist()
+    }
 
 
 def _column(column: pa.ChunkedArray) -> Hashes:
@@ -38,10 +43,7 @@ def _column(column: pa.ChunkedArray) -> Hashes:
     if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
         values = values.cast(pa.string())
     if pa.types.is_string(values.type):
-        encoded = values.dictionary_encode()
-        words = np.array(encoded.dictionary.to_pylist(), dtype=object)
-        of_word = pd.util.hash_array(words, categorize=False) if len(words) else np.zeros(1, "u8")
-        hashes = of_word[encoded.indices.fill_null(0).to_numpy()]
+        hashes = _texts(values)
     elif pa.types.is_floating(values.type):
         number = values.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
         number = np.where(np.isnan(number), np.nan, number + 0.0)  # -0.0 equals 0.0, one NaN
@@ -53,6 +55,25 @@ def _column(column: pa.ChunkedArray) -> Hashes:
     if values.null_count:
         hashes = np.where(values.is_null().to_numpy(zero_copy_only=False), NULL, hashes)
     return np.asarray(hashes, dtype=np.uint64)
+
+
+def _texts(values: pa.Array) -> Hashes:
+    """Eight bytes of every text at a time."""
+    _, offsets, data = values.buffers()
+    ends = np.frombuffer(offsets or bytes(4), np.int32)[values.offset :][: len(values) + 1]
+    text = np.frombuffer(data or b"", np.uint8)[: ends[-1]]
+    padded = np.append(text, np.zeros(8, np.uint8))
+    words = np.ndarray(len(text) + 1, "<u8", padded, strides=(1,))  # one begins at every byte
+    sizes = np.diff(ends)
+    hashes = START + sizes.astype(np.uint64)
+    at = np.flatnonzero(sizes)
+    start, left = ends[at], sizes[at]
+    while len(at):
+        word = words[start] & WITHIN[np.minimum(left, 8)]
+        hashes[at] = _mix(hashes[at] * np.uint64(31) + word)
+        more = left > 8
+        at, start, left = at[more], start[more] + 8, left[more] - 8
+    return hashes
 
 
 def _mix(value: Hashes) -> Hashes:

@@ -60,8 +60,6 @@ _OFFSET = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
 _MOMENT = rf"\A[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}({_TIME}{_OFFSET}?)?\z"
 _FINER = r"\A[0-9-]{10}[ T][0-9:]{8}\.[0-9]{7,}"
 _DAY_OR_MONTH_FIRST = r"\A[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}\b"
-_ESCAPED = np.zeros(256, np.bool_)  # the bytes that JSON does not take as they are
-_ESCAPED[[*range(32), ord('"'), ord("\\")]] = True
 _FIRST, _LAST = (
     int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000 + moment.microsecond
     for moment in (datetime.min, datetime.max)
@@ -349,31 +347,42 @@ class Parsed:
     Attributes:
         numbers: of the rows in the file, from 1.
         columns: each declared column, typed, with its codes.
-        show: what quarantine shows of the rows at these positions: their texts and the
-            whole row as JSON.
+        texts: what stands in a column of the rows at these positions.
+        raw: these rows as JSON.
         broken: the rows among them that could not be parsed at all.
     """
 
     numbers: npt.NDArray[np.int64]
     columns: dict[str, Converted]
-    show: Callable[[pa.Array], tuple[dict[str, pa.Array], pa.Array]]
+    texts: Callable[[str, pa.Array], pa.Array]
+    raw: Callable[[pa.Array], pa.Array]
     broken: Broken | None = None
 
 
-def rows_as_json(texts: Mapping[str, pa.Array]) -> pa.Array:
-    """Each row as a JSON object of texts, null as ""."""
+def rows_as_json(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Each row as a JSON object of texts, numbers, booleans and instants."""
     parts: list[Any] = []
-    for column, text in texts.items():
-        parts += [('","' if parts else '{"') + _escape(column) + '":"', _escaped(text)]
-    return pc.binary_join_element_wise(*parts, '"}', "")
+    for name, values in columns.items():
+        parts += [(',"' if parts else '{"') + _escape(name) + '":', _as_json(values)]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _as_json(values: pa.Array) -> pa.Array:
+    texts = values.cast(pa.string())
+    if pa.types.is_timestamp(values.type):
+        texts = pc.replace_substring(texts, " ", "T")
+    elif pa.types.is_string(values.type):
+        texts = _escaped(texts)
+    else:
+        return pc.fill_null(texts, "null")
+    return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")
 
 
 def _escaped(texts: pa.Array) -> pa.Array:
-    texts = pc.fill_null(texts, "")
-    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
-    if _ESCAPED[data].any():
-        return pa.array([_escape(text) for text in texts.to_pylist()], pa.string())
-    return texts
+    if np.frombuffer(texts.buffers()[2] or b" ", np.uint8).min(initial=32) < 32:
+        words = (word and _escape(word) for word in texts.to_pylist())
+        return pa.array(words, pa.string())
+    return pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
 
 
 def _escape(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from re import finditer, search
@@ -52,7 +51,7 @@ def parse(
 ) -> Iterator[Parsed]:
     """The file's rows, typed, a chunk at a time; arguments as of `reading.read`."""
     names: tuple[str, ...] = ()
-    before, ragged = 0, False
+    before = 0
     for chunk in chunks(source, open_file, name, quotes=True):
         start = 0
         if not names:
@@ -65,8 +64,7 @@ def parse(
             continue
         nul = b"\0" in data
         wanted = [column for column in names if nul or column in columns]
-        table, invalid = _fields(data, chunk, names, wanted, source, ragged)
-        ragged = len(invalid.rows) > 0
+        table, invalid = _fields(data, chunk, names, wanted, source)
         count = table.num_rows + len(invalid.rows)
         if not data.endswith((b"\n", b"\r")):
             short = count in invalid.rows and invalid.short_last
@@ -78,7 +76,8 @@ def parse(
         yield Parsed(
             np.delete(numbers, invalid.rows - 1) if len(invalid.rows) else numbers,
             _typed(texts, columns, source, nul),
-            lambda at, texts=texts: _show(texts, at),  # type: ignore[misc]
+            partial(_texts, texts),
+            partial(_raw, texts),
             _broken(invalid, before, chunk, source, len(names)),
         )
         before += count
@@ -138,59 +137,29 @@ class _Invalid:
 
     rows: npt.NDArray[np.int64]
     texts: pa.Array
-    short_last: bool = False
-
-
-NONE_INVALID = _Invalid(np.zeros(0, np.int64), pa.array([], pa.string()))
+    short_last: bool
 
 
 def _fields(
-    data: bytes,
-    chunk: Chunk,
-    names: tuple[str, ...],
-    wanted: list[str],
-    source: Source,
-    ragged: bool,
+    data: bytes, chunk: Chunk, names: tuple[str, ...], wanted: list[str], source: Source
 ) -> tuple[pa.Table, _Invalid]:
-    """The fields as text, and the rows with too few or too many of them (likely, if ragged)."""
-    parse = partial(_parse, chunk=chunk, names=names, wanted=wanted, source=source)
-    if not ragged:
-        with suppress(pa.ArrowInvalid):
-            return parse(data), NONE_INVALID
-    if not chunk.quoted and (b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")):
-        with suppress(pa.ArrowInvalid):
-            good, invalid = _by_count(data, source, len(names))
-            return parse(good), invalid
+    """The fields as text, and the rows with too few or too many of them.
+
+    As one block in one thread: only so is each invalid row told by its number.
+    """
     found: list[InvalidRow] = []
 
     def put_aside(row: InvalidRow) -> str:
         found.append(row)
         return "skip"
 
-    table = parse(data, put_aside=put_aside)
-    rows = np.array([row.number for row in found], np.int64)
-    short = bool(found) and found[-1].actual_columns < len(names)
-    return table, _Invalid(rows, pa.array([row.text for row in found], pa.string()), short)
-
-
-def _parse(
-    data: bytes | pa.Buffer,
-    chunk: Chunk,
-    names: tuple[str, ...],
-    wanted: list[str],
-    source: Source,
-    put_aside: Callable[[InvalidRow], str] | None = None,
-) -> pa.Table:
-    """One block in one thread: only so is each invalid row told by its number."""
-    if not len(data):
-        return pa.table({column: pa.array([], pa.string()) for column in wanted})
-    return read_csv(
+    table = read_csv(
         pa.py_buffer(data),
         ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
         ParseOptions(
             delimiter=source.delimiter,
             # a block that ends with a row needs no second look for where rows end
-            newlines_in_values=chunk.quoted and memoryview(data)[-1:].tobytes() != b"\n",
+            newlines_in_values=chunk.quoted and not data.endswith(b"\n"),
             ignore_empty_lines=len(names) > 1,
             invalid_row_handler=put_aside,
         ),
@@ -202,29 +171,9 @@ def _parse(
             check_utf8=False,
         ),
     )
-
-
-def _by_count(data: bytes, source: Source, width: int) -> tuple[pa.Buffer, _Invalid]:
-    """Rows of unquoted text told apart by their delimiters, the many at once.
-
-    A row that Arrow rejects costs it more than several that it takes.
-    """
-    text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
-    marks = np.flatnonzero((text == ord("\n")) | (text == ord(source.delimiter)))
-    last = np.flatnonzero(text[marks] == ord("\n"))
-    ends, fields = marks[last], np.diff(last, prepend=-1)
-    starts = np.zeros(len(ends) + 1, np.int32)
-    starts[1:] = ends + 1
-    sizes = np.diff(starts)
-    blank = (sizes == 1) | ((sizes == 2) & (text[starts[:-1]] == ord("\r")))
-    blank &= width > 1
-    buffers = [None, pa.py_buffer(starts), pa.py_buffer(text)]
-    lines = pa.Array.from_buffers(pa.string(), len(ends), buffers)
-    wrong = (fields != width) & ~blank
-    rows = np.cumsum(~blank)[wrong]
-    texts = pc.utf8_rtrim(lines.filter(pa.array(wrong)), "\r\n")
-    good = lines.filter(pa.array(~wrong & ~blank)).buffers()[2]
-    return good, _Invalid(rows, texts, bool(wrong[-1]) and bool(fields[-1] < width))
+    rows = np.array([row.number for row in found], np.int64)
+    short = bool(found) and found[-1].actual_columns < len(names)
+    return table, _Invalid(rows, pa.array([row.text for row in found], pa.string()), short)
 
 
 def _refuse_if_torn(
@@ -290,9 +239,12 @@ def _typed(
     return typed
 
 
-def _show(texts: Mapping[str, pa.Array], at: pa.Array) -> tuple[dict[str, pa.Array], pa.Array]:
-    shown = {column: text.take(at) for column, text in texts.items()}
-    return shown, rows_as_json(shown)
+def _texts(texts: Mapping[str, pa.Array], column: str, at: pa.Array) -> pa.Array:
+    return texts[column].take(at)
+
+
+def _raw(texts: Mapping[str, pa.Array], at: pa.Array) -> pa.Array:
+    return rows_as_json({name: pc.fill_null(text.take(at), "") for name, text in texts.items()})
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

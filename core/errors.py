@@ -28,7 +28,15 @@ __all__ = [
 
 
 class DayloopError(Exception):
-    """Anything Dayloop says no to."""
+    """Anything Dayloop says no to.
+
+    Attributes:
+        told: whether there is an alert of it, or of what it follows from, already.
+    """
+
+    def __init__(self, message: str = "", *, told: bool = False) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class UsageError(DayloopError):
@@ -88,12 +96,4 @@ class LakeDamaged(DayloopError):
 
 
 class Incomplete(DayloopError):
-    """A run did what it could and says what it could not.
-
-    Attributes:
-        told: whether every one of its reasons has an alert of its own already.
-    """
-
-    def __init__(self, message: str, *, told: bool) -> None:
-        super().__init__(message)
-        self.told = told
+    """A run did what it could and says what it could not."""

@@ -1,5 +1,6 @@
 """A dataset's versions, and what differs between two of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -115,7 +116,7 @@ def difference(dataset: Dataset, before: int, after: int) -> Difference:
     old_files, new_files = set(old.file_uris()), set(new.file_uris())
     removed = _rows(dataset.name, before, old_files - new_files)
     added = _rows(dataset.name, after, new_files - old_files)
-    added, removed = _without_common(added, removed)
+    added, removed, changed = row_changes(removed, added, dataset.key)
     return Difference(
         dataset=dataset.name,
         before=before,
@@ -124,7 +125,7 @@ def difference(dataset: Dataset, before: int, after: int) -> Difference:
         rows_after=new.count(),
         added=added.num_rows,
         removed=removed.num_rows,
-        changed=_changed(dataset, added, removed),
+        changed=changed,
         added_samples=tuple(added.slice(0, SAMPLES).to_pylist()),
         removed_samples=tuple(removed.slice(0, SAMPLES).to_pylist()),
         schema=_schema_changes(*(pa.schema(each.schema().to_arrow()) for each in (old, new))),
@@ -154,6 +155,17 @@ def _rows(dataset: str, version: int, files: set[str]) -> pa.Table:
     return rows.drop([MONTH]) if MONTH in rows.schema.names else rows
 
 
+def row_changes(
+    before: pa.Table, after: pa.Table, key: Sequence[str]
+) -> tuple[pa.Table, pa.Table, int]:
+    """The rows that came, those that went, and how many of them are one row whose key stayed."""
+    added, removed = _without_common(after, before)
+    if not key or not len(added) or not len(removed):
+        return added, removed, 0
+    ours, theirs = (content.row_hashes(rows.select(list(key))) for rows in (added, removed))
+    return added, removed, len(np.intersect1d(ours, theirs))
+
+
 def _without_common(added: pa.Table, removed: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Leaves out rows that stand on both sides, as often as they do."""
     if added.schema.names != removed.schema.names or not len(added) or not len(removed):
@@ -173,14 +185,6 @@ def _surplus(ours: content.Hashes, theirs: content.Hashes) -> pa.Array:
     starts = np.r_[0, np.cumsum(counts)[:-1]]
     rank[order] = np.arange(len(ours)) - starts[position[order]]
     return pa.array(rank >= common[position])
-
-
-def _changed(dataset: Dataset, added: pa.Table, removed: pa.Table) -> int:
-    key = list(dataset.key)
-    if not key or not len(added) or not len(removed):
-        return 0
-    ours, theirs = (content.row_hashes(rows.select(key)) for rows in (added, removed))
-    return len(np.intersect1d(ours, theirs))
 
 
 def _schema_changes(before: pa.Schema, after: pa.Schema) -> tuple[str, ...]:

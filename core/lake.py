@@ -367,7 +367,11 @@ def change(
     """
 
     def commit(found: DeltaTable) -> None:
-        before = _rows(table, found, where).select(schema.names).cast(schema)
+        before = _rows(table, found, where)
+        for field in schema:  # that came since
+            if field.name not in before.schema.names:
+                before = before.append_column(field, pa.nulls(len(before), field.type))
+        before = before.select(schema.names).cast(schema)
         after = decide(before)
         if after is not before:
             _write(found, after.to_reader(), schema, where, note)
@@ -459,7 +463,7 @@ def _sync(folder: Path, versions: range) -> None:
         if not log.exists():  # cleaned up since: a checkpoint stands for it
             continue
         home.sync(log)
-        for line in log.read_text().splitlines():
+        for line in log.read_bytes().splitlines():  # text has other line ends in it
             if added := json.loads(line).get("add"):
                 file = folder / unquote(added["path"])
                 if file.exists():

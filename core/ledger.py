@@ -13,11 +13,11 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from core import code, lake
-from core.intervals import Interval
+from core.intervals import DAY, Interval
 
 TABLE = "ledger"
 LOAD = "load "  # how the note of a load's commit begins
-AT_ONCE = 16  # loads of one table
+LOOKED_BACK = 100  # commits, for a load that was cut off; what is older `verify` finds
 SCHEMA = pa.schema(
     {
         "dataset": pa.string(),
@@ -69,16 +69,25 @@ class Entry:
 
 
 def record(dataset: str, interval: Interval, entries: Sequence[Entry]) -> None:
-    """Replaces the interval's rows of a dataset."""
-    rows = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=SCHEMA)
-    lake.replace(
-        TABLE,
-        rows.to_reader,
-        lake.equal(dataset=dataset) + lake.days("day", interval),
-        schema=SCHEMA,
-        partition_by=["dataset"],
-        note=f"{dataset} {interval}",
-    )
+    """Replaces the interval's rows of a dataset.
+
+    Of two loads of a day at once the one that committed last has its rows in the table: its
+    entry stays, whichever of them comes here last.
+    """
+    ours = {entry.day: entry for entry in entries}
+
+    def decide(known: pa.Table) -> pa.Table:
+        newest = lake.version(dataset) or 0
+        kept = dict(ours)
+        for row in known.to_pylist():
+            our = ours.get(row["day"])
+            if our and (our.table_version or 0) < (row["table_version"] or 0) <= newest:
+                kept[row["day"]] = Entry(**row)
+        return pa.Table.from_pylist([asdict(entry) for entry in kept.values()], schema=SCHEMA)
+
+    where = lake.equal(dataset=dataset) + lake.days("day", interval)
+    note = f"{dataset} {interval}"
+    lake.change(TABLE, where, decide, schema=SCHEMA, partition_by=["dataset"], note=note)
 
 
 def entries(dataset: str, interval: Interval | None = None) -> list[Entry]:
@@ -108,8 +117,9 @@ def trust(dataset: str, interval: Interval) -> Trust:
     if not known:
         return Trust(False, f"{dataset} has never been loaded", "", None)
     table = lake.open_table(dataset)
-    if table and _is_in_flux(table, known):
-        reason = f"a load of {dataset} is under way or was cut off; let it end, or run it again"
+    if table and (days := in_flux(table, known)):
+        about = f"{dataset} {Interval(min(days), max(days) + DAY)}"
+        reason = f"a load of {about} is under way or was cut off; let it end, or run it again"
         return Trust(False, reason, "", None)
     begun = max(interval.start, known[0].day)
     if begun >= interval.end:
@@ -126,14 +136,14 @@ def trust(dataset: str, interval: Interval) -> Trust:
     return Trust(True, "", code.digest(*hashes), table.version() if table else None)
 
 
-def _is_in_flux(table: DeltaTable, known: Sequence[Entry]) -> bool:
-    """Whether rows were committed that no ledger row speaks of yet, by one of several loads."""
+def in_flux(table: DeltaTable, known: Sequence[Entry]) -> set[date]:
+    """The days whose rows were committed by a load that no ledger row speaks of yet."""
+    found: set[date] = set()
     written = {entry.day: entry.table_version or 0 for entry in known}
     newer = table.version() - max(written.values(), default=0)
-    for commit in table.history(max(newer, 0) + AT_ONCE):
+    for commit in table.history(max(newer, 0) + LOOKED_BACK):
         note = commit.get("note", "")
         if note.startswith(LOAD):
             days = Interval.parse(note.removeprefix(LOAD)).days()
-            if any(written.get(day, -1) < commit["version"] for day in days):
-                return True
-    return False
+            found |= {day for day in days if written.get(day, -1) < commit["version"]}
+    return found

@@ -6,13 +6,16 @@ anywhere, the next run makes it whole.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
-import pyarrow.dataset as ds
+import pyarrow as pa
 
 from catalog.kinds import Dataset
 from core import (
@@ -26,14 +29,17 @@ from core import (
     profiles,
     reading,
     relations,
+    unusual,
     verdicts,
 )
-from core.dating import dated
+from core.dating import Dated, dated
 from core.errors import SourceRefused
 from core.intervals import Interval, runs_of, utc_now
 from core.landing import Landed
 from core.scanning import listed, refuse
 from core.spool import MONTH, QUARANTINE_SCHEMA, Spool, count, day_of
+
+AHEAD = 2  # blocks that are read before their turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +82,14 @@ def load(
     now: datetime | None = None,
     dry_run: bool = False,
     allow_breaking: bool = False,
+    anew: bool = False,
 ) -> Loaded:
     """Replaces the interval's days in the table by what the landed files hold for them.
 
     A day over its tolerance of bad rows is refused: the table keeps what it had for it.
     Days of daily files that upstream has not sent are left as they are. A dry run reads and
-    checks, says what would be, and writes nothing.
+    checks, says what would be, and writes nothing. Bytes that are loaded already are left
+    alone, unless they are to be judged anew: what they are checked against may have changed.
 
     Raises:
         ContractBroken: the declaration does not fit the rows there are; `allow_breaking` has
@@ -89,7 +97,7 @@ def load(
         DataRefused: what it is checked against is not there.
     """
     change = evolution.check(dataset, allow_breaking=allow_breaking)
-    if before := _already_done(dataset, interval, landed):
+    if not anew and (before := _already_done(dataset, interval, landed)):
         return before
     days = [file.day for file in landed if file.day] or list(interval.days())
     days = list(dict.fromkeys(days))
@@ -112,6 +120,7 @@ def load(
     for run in () if dry_run else runs_of(days):
         ledger.record(dataset.name, run, [entry for entry in entries if entry.day in run])
     warned = verdicts.warnings(dataset, days, spool, off)
+    warned += [] if dry_run else unusual.news(dataset, days)
     return _summary(dataset, interval, entries, version, warned, changed=True)
 
 
@@ -142,8 +151,15 @@ def skip(
         ledger.record(dataset.name, run, entries)
 
 
+def recorded(dataset: Dataset, interval: Interval) -> Loaded:
+    """What the ledger says of an interval, as a load that has nothing to do would tell it."""
+    entries = ledger.entries(dataset.name, interval)
+    return _summary(dataset, interval, entries, lake.version(dataset.name), (), changed=False)
+
+
 def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]) -> Loaded | None:
-    known = {entry.day: entry for entry in ledger.entries(dataset.name, interval)}
+    entries = ledger.entries(dataset.name)
+    known = {entry.day: entry for entry in entries if entry.day in interval}
     contract, whole = contracts.contract_hash(dataset), _sha256s(landed, None)
     for day in [file.day for file in landed if file.day] or interval.days():
         entry = known.get(day)
@@ -152,8 +168,12 @@ def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]
             return None
         if entry.source_sha256 != sha256s:
             return None
-    version = lake.version(dataset.name)
-    return _summary(dataset, interval, list(known.values()), version, (), changed=False)
+    table = lake.open_table(dataset.name)
+    if table and ledger.in_flux(table, entries) & known.keys():
+        return None
+    version = table.version() if table else None
+    told = unusual.news(dataset, list(known))  # again, in case a kill came before it was told
+    return _summary(dataset, interval, list(known.values()), version, told, changed=False)
 
 
 def _sha256s(landed: Sequence[Landed], day: date | None) -> str:
@@ -190,7 +210,6 @@ def _read_file(
         nullable=optional,
     )
     within = Interval.of_day(file.day) if file.day else interval
-    last_day: date | None = None
     try:
         if dataset.extra_columns == "refuse" and (extra := _undeclared(dataset, file)):
             raise refuse(
@@ -198,14 +217,11 @@ def _read_file(
                 f"column {listed(extra)}: expected none of that name",
                 "declare it, or have it left out",
             )
-        for block in blocks:
-            rows, bad, days = dated(dataset, block, within, last_day, bool(file.day))
-            if block.rows.num_rows:
-                last_day = day_of(block.rows[dataset.day])[-1].as_py()
+        parts = dated(dataset, blocks, within, daily=bool(file.day))
+        for (rows, bad, days), checked in _checked(dataset, parts):
             row_days = day_of(rows[dataset.day])
             count(spool.read, row_days)
             count(spool.read, days)
-            checked = checks.check(dataset, rows)
             for rule, failed in checked.warned.items():
                 spool.warn(rule, row_days.filter(failed))
             spool.keep(checked.good, place)
@@ -216,48 +232,68 @@ def _read_file(
             spool.broken[day] = str(error)
 
 
+def _checked(dataset: Dataset, parts: Iterable[Dated]) -> Iterator[tuple[Dated, checks.Checked]]:
+    """Checks in a thread of its own while more is read; what is read is in its order."""
+    waiting: deque[tuple[Dated, Future[checks.Checked]]] = deque()
+    broken = None
+    with ThreadPoolExecutor(1) as aside:
+        try:
+            for part in parts:
+                waiting.append((part, aside.submit(checks.check, dataset, part.rows)))
+                if len(waiting) > AHEAD:
+                    part, checked = waiting.popleft()
+                    yield part, checked.result()
+        except SourceRefused as error:
+            broken = error
+        for part, checked in waiting:
+            yield part, checked.result()
+    if broken:
+        raise broken
+
+
 def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool) -> int | None:
-    good, bad = spool.rows()
     for run in runs_of(days):
-        _replace_quarantine(dataset, run, bad)
-    accepted = [day for day in days if day not in refused]
+        _replace_quarantine(dataset, run, spool)
     version = lake.version(dataset.name)
-    for run in runs_of(accepted):
-        within = lake.moments(dataset.day, run)
-        wanted = _expression(within)
-        rows = good.filter(wanted)
-        version = lake.replace(
-            dataset.name,
-            lambda rows=rows: rows.scanner().to_reader(),  # type: ignore[misc]
-            within,
-            schema=spool.schema,
-            partition_by=[MONTH],
-            note=f"{ledger.LOAD}{run}",
-        )
-        profiled = profiles.profile(dataset.name, spool.columns, dataset.day, good, wanted)
-        profiles.record(dataset.name, run, profiled)
+    for number, run in enumerate(runs_of(day for day in days if day not in refused), 1):
+        with ThreadPoolExecutor(1) as aside:
+            profiled = aside.submit(_profile, dataset, run, spool)
+            version = lake.replace(
+                dataset.name,
+                partial(spool.for_table, run),
+                lake.moments(dataset.day, run),
+                schema=spool.schema,
+                partition_by=[MONTH],
+                note=f"{ledger.LOAD}{run}",
+            )
+        if dataset.key and version > spool.compared_with + number:
+            relations.require_alone(dataset, days, run, spool, version)
+        profiles.record(dataset.name, run, unusual.judged(dataset, run, profiled.result()))
     return version
 
 
-def _replace_quarantine(dataset: Dataset, run: Interval, bad: ds.Dataset) -> None:
-    where = lake.days("day", run)
-    rows = bad.filter(_expression(where))
-    table = quarantine(dataset.name)
-    if rows.count_rows() == 0 and not (lake.read(table, where, columns=["row"]) or ()):
+def _profile(dataset: Dataset, run: Interval, spool: Spool) -> pa.Table:
+    found = []
+    for days in spool.portions(run):
+        rows = pa.Table.from_batches(spool.good_rows(days), spool.schema.remove(len(spool.columns)))
+        found.append(profiles.profile(dataset.name, spool.columns, dataset.day, rows))
+    return pa.concat_tables(found)
+
+
+def _replace_quarantine(dataset: Dataset, run: Interval, spool: Spool) -> None:
+    where, table = lake.days("day", run), quarantine(dataset.name)
+    if not any(spool.bad[day] for day in run.days()) and not (
+        lake.read(table, where, columns=["row"]) or ()
+    ):
         return
     lake.replace(
         table,
-        lambda: rows.scanner().to_reader(),
+        partial(spool.for_quarantine, run),
         where,
         schema=QUARANTINE_SCHEMA,
         partition_by=[MONTH],
         note=f"{ledger.LOAD}{run}",
     )
-
-
-def _expression(where: lake.Where) -> ds.Expression:
-    first, second = (condition.expression() for condition in where)
-    return first & second
 
 
 def _entries(

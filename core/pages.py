@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 from catalog.kinds import Source
-from core import typed
+from core import jsonl
 from core.converting import Parsed
 from core.scanning import refuse
 
@@ -27,12 +27,12 @@ def json(
     nullable: Collection[str],
 ) -> Iterator[Parsed]:
     """The rows of all pages; arguments as of `reading.read`."""
-    yield from typed.jsonl(source, columns, _as_lines(source, open_file, name), name, nullable)
+    yield from jsonl.parse(source, columns, _as_lines(source, open_file, name), name, nullable)
 
 
 def names(source: Source, open_file: Open, name: str) -> tuple[str, ...]:
     """The keys of the first rows."""
-    return typed.jsonl_names(source, _as_lines(source, open_file, name), name)
+    return jsonl.names(source, _as_lines(source, open_file, name), name)
 
 
 def _as_lines(source: Source, open_file: Open, name: str) -> Open:
@@ -62,11 +62,11 @@ def _pages(open_file: Open) -> Iterator[bytes]:
 def _rows(page: bytes, records: str, where: str, name: str) -> Iterator[str]:
     try:
         text = page.decode("utf-8-sig")
-        typed.DECODER.decode(text)
+        jsonl.DECODER.decode(text)
         at = _after_space(text, 0)
         for key in records.split(".") if records else ():
             at = _value(text, at, key)
-    except (typed.NotJson, ValueError, RecursionError) as error:
+    except (jsonl.NotJson, ValueError, RecursionError) as error:
         found = f"{where} is not JSON: {error}"
         raise refuse(name, found, "look at what the source answers") from None
     except LookupError:
@@ -82,7 +82,7 @@ def _elements(text: str, at: int) -> Iterator[str]:
     """The text of each element of the list that begins there; the page is known to be JSON."""
     at = _after_space(text, at + 1)
     while text[at] != "]":
-        _, end = typed.DECODER.raw_decode(text, at)
+        _, end = jsonl.DECODER.raw_decode(text, at)
         yield text[at:end]
         at = _after_space(text, end)
         at = _after_space(text, at + 1) if text[at] == "," else at
@@ -94,11 +94,11 @@ def _value(text: str, at: int, key: str) -> int:
         raise LookupError
     at = _after_space(text, at + 1)
     while text[at] != "}":
-        found, end = typed.DECODER.raw_decode(text, at)
+        found, end = jsonl.DECODER.raw_decode(text, at)
         at = _after_space(text, _after_space(text, end) + 1)
         if found == key:
             return at
-        _, end = typed.DECODER.raw_decode(text, at)
+        _, end = jsonl.DECODER.raw_decode(text, at)
         at = _after_space(text, end)
         at = _after_space(text, at + 1) if text[at] == "," else at
     raise LookupError
@@ -115,7 +115,7 @@ def value(page: bytes, path: str) -> object:
     Raises:
         ValueError: the page is not JSON.
     """
-    found: object = typed.DECODER.decode(page.decode("utf-8-sig"))
+    found: object = jsonl.DECODER.decode(page.decode("utf-8-sig"))
     keys: Sequence[str] = path.split(".") if path else ()
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None

@@ -14,11 +14,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.kinds import Source
 from catalog.sources import format_of
-from core import delimited, pages, typed
+from core import delimited, jsonl, pages, parquet
 from core.converting import (
     INSTANT,
     RULES,
@@ -49,9 +48,9 @@ RAW_CHARACTERS = 4_000
 Open = Callable[[], BinaryIO]
 PARSE = {
     "delimited": delimited.parse,
-    "jsonl": typed.jsonl,
+    "jsonl": jsonl.parse,
     "json": pages.json,
-    "parquet": typed.parquet,
+    "parquet": parquet.parse,
 }
 
 
@@ -119,9 +118,9 @@ def header(source: Source, open_file: Open, name: str) -> tuple[str, ...]:
     if format_of(name) == "json":
         return pages.names(source, open_file, name)
     if format_of(name) == "jsonl":
-        return typed.jsonl_names(source, open_file, name)
+        return jsonl.names(source, open_file, name)
     if format_of(name) == "parquet":
-        return typed.parquet_names(open_file, name)
+        return parquet.names(open_file, name)
     return delimited.header(source, open_file, name)
 
 
@@ -147,21 +146,21 @@ def _failed_rows(
 ) -> pa.Table:
     """The quarantine's view of rows with a failure; vectorized, for there may be many."""
     found = np.flatnonzero(first >= 0)
-    at, which = pa.array(found), first[found]
-    texts, raw = parsed.show(at)
-    value = pa.nulls(len(found), pa.string())
-    codes = np.zeros(len(found), np.int8)
+    which, codes = first[found], np.zeros(len(found), np.int8)
+    texts, order = [], np.argsort(which, kind="stable")
     for position, (name, column_codes) in enumerate(failed.items()):
-        mask = which == position
-        codes[mask] = column_codes[found[mask]]
-        value = pc.if_else(pa.array(mask), texts[name], value)
+        some = found[which == position]
+        codes[which == position] = column_codes[some]
+        texts.append(parsed.texts(name, pa.array(some)))
+    value = pa.concat_arrays(texts).take(pa.array(np.argsort(order)))
+    at = pa.array(found)
     columns = {
         ROW: pa.array(parsed.numbers[found]),
         "at": days.take(at),
         "column": pa.array(list(failed)).take(pa.array(which)),
         "rule": pa.array(RULES).take(pa.array(codes)),
         "value": cut(value, VALUE_CHARACTERS),
-        "raw": cut(raw, RAW_CHARACTERS),
+        "raw": cut(parsed.raw(at), RAW_CHARACTERS),
     }
     return pa.table(columns, schema=BAD)
 

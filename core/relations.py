@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 
 from catalog.kinds import Dataset, Reference, Total
 from catalog.rules import ROWS
 from core import checks, content, contracts, lake, ledger
-from core.errors import DataRefused
+from core.errors import DataRefused, LakeBusy
 from core.intervals import DAY, Interval, at_midnight, runs_of
 from core.spool import EPOCH, Spool, day_of
 
@@ -40,15 +41,22 @@ def require_upstream(dataset: Dataset, days: Sequence[date]) -> None:
 
 
 def sift(dataset: Dataset, days: Sequence[date], spool: Spool) -> None:
-    """Puts rows aside that repeat a key, or refer to what is not there."""
-    rules: list[tuple[str, str | None, Callable[[pa.Table, int], Mask]]] = []
+    """Puts rows aside that refer to what is not there, or repeat the key of one that stays."""
+    if dataset.references:
+        known = [
+            (f"in {each.dataset}", each.column, _is_unknown(each)) for each in dataset.references
+        ]
+        _sift(dataset, spool, known)
     if dataset.key:
-        repeats = _repeats(dataset, days, spool.keys)
-        rules.append(("key", None, lambda rows, at: repeats[at : at + len(rows)]))
-    for reference in dataset.references:
-        rules.append((f"in {reference.dataset}", reference.column, _is_unknown(reference)))
-    if not rules:
-        return
+        repeats = _repeats(dataset, days, spool)
+        _sift(dataset, spool, [("key", None, lambda rows, at: repeats[at : at + len(rows)])])
+
+
+def _sift(
+    dataset: Dataset,
+    spool: Spool,
+    rules: Sequence[tuple[str, str | None, Callable[[pa.Table, int], Mask]]],
+) -> None:
     at = 0
     for rows, file in spool.again():
         left = np.ones(len(rows), np.bool_)
@@ -66,16 +74,43 @@ def sift(dataset: Dataset, days: Sequence[date], spool: Spool) -> None:
         at += len(rows)
 
 
-def _repeats(dataset: Dataset, days: Sequence[date], keys: Sequence[content.Hashes]) -> Mask:
-    """Which rows repeat the key of one before them, or of a day that is not loaded now."""
-    ours = np.concatenate(keys) if keys else np.zeros(0, np.uint64)
-    order = np.argsort(ours, kind="stable")
+def _repeats(dataset: Dataset, days: Sequence[date], spool: Spool) -> Mask:
+    """Which rows repeat the key of one before them, or of a day that is not loaded now.
+
+    Before is by day, then by place: days loaded one by one come to the same.
+    """
+    if not spool.keys:
+        return np.zeros(0, np.bool_)
+    ours, of_days = (np.concatenate(parts) for parts in zip(*spool.keys, strict=True))
+    order = np.argsort(of_days, kind="stable")
+    order = order[np.argsort(ours[order], kind="stable")]
     repeats = np.zeros(len(ours), np.bool_)
     repeats[order[1:]] = ours[order][1:] == ours[order][:-1]
-    table = lake.open_table(dataset.name)
-    known = np.unique(ours)
-    if table is None or not len(known):
+    table, known = lake.open_table(dataset.name), np.unique(ours)
+    if table is None:
         return repeats
+    spool.compared_with = table.version()
+    return repeats | np.isin(ours, known[_met(dataset, days, known, table)])
+
+
+def require_alone(
+    dataset: Dataset, days: Sequence[date], run: Interval, spool: Spool, version: int
+) -> None:
+    """After the commit of a run of days: no load at the same time brought one of its keys.
+
+    Raises:
+        LakeBusy: one did, and was first. Run again, this one finds its rows there.
+    """
+    first, end = ((day - EPOCH).days for day in (run.start, run.end))
+    ours = [keys[(first <= of_days) & (of_days < end)] for keys, of_days in spool.keys]
+    known = np.unique(np.concatenate([np.zeros(0, np.uint64), *ours]))
+    table = lake.open_table(dataset.name, version)
+    if table and _met(dataset, days, known, table).any():
+        raise LakeBusy(f"{dataset.name} {run}: a load at the same time brought the same key")
+
+
+def _met(dataset: Dataset, days: Sequence[date], known: content.Hashes, table: DeltaTable) -> Mask:
+    """Which of the keys the table has on days that are not loaded now."""
     met = np.zeros(len(known), np.bool_)
     scanner = lake.scan(dataset.name, table).scanner(
         columns=list(dataset.key), filter=_on_other_days(dataset.day, days)
@@ -83,7 +118,7 @@ def _repeats(dataset: Dataset, days: Sequence[date], keys: Sequence[content.Hash
     for batch in scanner.to_batches():
         theirs = content.row_hashes(pa.Table.from_batches([batch]))
         met |= np.isin(known, theirs)
-    return repeats | np.isin(ours, known[met])
+    return met
 
 
 def _on_other_days(column: str, days: Sequence[date]) -> pc.Expression:
@@ -114,7 +149,7 @@ def off_totals(dataset: Dataset, days: Sequence[date], spool: Spool) -> dict[tup
     """
     found = {}
     for total in dataset.totals:
-        ours, theirs = _ours(dataset, total, spool), _theirs(total, days)
+        ours, theirs = _ours(dataset, total, days, spool), _theirs(total, days)
         taken = dataset.rules.get(total.name)
         allowed = (taken.share if taken else 0.0) + NONE_OFF
         for day in days:
@@ -128,14 +163,12 @@ def off_totals(dataset: Dataset, days: Sequence[date], spool: Spool) -> dict[tup
     return found
 
 
-def _ours(dataset: Dataset, total: Total, spool: Spool) -> Counter[date]:
+def _ours(dataset: Dataset, total: Total, days: Sequence[date], spool: Spool) -> Counter[date]:
     if total.of == ROWS:
         return spool.read
-    rows, _ = spool.rows()
     found: Counter[date] = Counter()
-    for batch in rows.scanner(columns=[dataset.day, total.of]).to_batches():
-        part = pa.Table.from_batches([batch])
-        _add(found, day_of(part[dataset.day]), part[total.of])
+    for rows in spool.good_rows(Interval(min(days), max(days) + DAY)):
+        _add(found, day_of(rows[dataset.day]), rows[total.of])
     return found
 
 

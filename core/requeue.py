@@ -57,7 +57,8 @@ def requeue(
             for day in (days.days() if dataset.source.daily else [days.start])
             for file in landing.landed_before(dataset, sha256s[day], day)
         ]
-        load = partial(loading.load, dataset, days, files, run_id=run_id)
+        anew = bool(dataset.key or dataset.upstream)
+        load = partial(loading.load, dataset, days, files, run_id=run_id, anew=anew)
         loads.append(load(dry_run=dry_run, allow_breaking=allow_breaking))
     had = sum(entry.rows_good for entry in before if entry.status == "loaded")
     have = sum(load.rows_accepted for load in loads)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.kinds import Source
+from catalog.kinds import Source, Sql
 from catalog.sources import compression_of
 from core.errors import SourceRefused
 
@@ -207,7 +207,8 @@ def _guard(total: int, raw: BinaryIO, source: Source, name: str) -> None:
         raise refuse(
             name, f"unpacks to more than {source.max_bytes:,} bytes", "raise source.max_bytes"
         )
-    if compression_of(name) and total > RATIO_FROM_BYTES and total > MAX_RATIO * raw.tell():
+    foreign = compression_of(name) and not isinstance(source, Sql)  # whose rows we packed
+    if foreign and total > RATIO_FROM_BYTES and total > MAX_RATIO * raw.tell():
         raise refuse(
             name,
             f"unpacks to more than {MAX_RATIO} times its size (at {total:,} bytes)",

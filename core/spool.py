@@ -1,23 +1,25 @@
 """The spool: checked rows on local disk until every day's verdict is known."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from catalog.kinds import Dataset
 from core import checks, content
-from core.intervals import DAY
+from core.intervals import DAY, Interval
 from core.landing import Landed
 from core.reading import ROW
 
 EPOCH = date(1970, 1, 1)
-MONTH, FILE = "_month", "_file"
+MONTH = "_month"
+PORTION_ROWS = 2_000_000
 TYPES = {
     "string": pa.string(),
     "int": pa.int64(),
@@ -52,7 +54,9 @@ class Spool:
         columns: the table's, those that are added because the files have them included.
         read: rows of each day; `good` and `bad` are its two parts.
         content: a hash of each day's good rows.
-        keys: of each block of good rows, a hash of each row's key, where there is one.
+        keys: of each block of good rows, a hash of each row's key, where there is one, and
+            each row's day (since 1970); `compared_with` is the table's version that they
+            were compared with, 0 where there was none.
         failed: rows by day and blocking rule, `samples` with the first value of each.
         warned: rows by day and rule that only warns.
         broken: why a day is refused, whatever its rows are.
@@ -68,9 +72,10 @@ class Spool:
         self.read: Counter[date] = Counter()
         self.good: Counter[date] = Counter()
         self.content: Counter[date] = Counter()
-        self.keys: list[content.Hashes] = []
+        self.keys: list[tuple[content.Hashes, npt.NDArray[np.int32]]] = []
+        self.compared_with = 0
         self.bad: Counter[date] = Counter()
-        self.failed: Counter[tuple[date, str]] = Counter()
+        self.failed: defaultdict[date, Counter[str]] = defaultdict(Counter)
         self.samples: dict[tuple[date, str], str] = {}
         self.warned: Counter[tuple[date, str]] = Counter()
         self.broken: dict[date, str] = {}
@@ -78,16 +83,19 @@ class Spool:
     def __enter__(self) -> "Spool":
         self._open = ExitStack()
         self._begin()
-        self.bad_file, self._bad = self._writer(QUARANTINE_SCHEMA)
+        self.bad_file, self._bad = self._writer(
+            QUARANTINE_SCHEMA.remove(len(QUARANTINE_SCHEMA) - 1)
+        )
         return self
 
     def __exit__(self, *problem: object) -> None:
         self._open.close()
 
     def _begin(self) -> None:
-        numbered = self.schema.append(pa.field(ROW, pa.int64())).append(pa.field(FILE, pa.int32()))
+        numbered = self.schema.remove(len(self.columns)).append(pa.field(ROW, pa.int64()))
         self.good_file, self._good = self._writer(numbered)
         self.good, self.content, self.keys = Counter(), Counter(), []
+        self._places: list[int] = []  # of the file of each block
 
     def _writer(self, schema: pa.Schema) -> tuple[str, pa.RecordBatchFileWriter]:
         file = str(self._folder / f"{next(self._names)}.arrow")
@@ -101,22 +109,19 @@ class Spool:
         for number, value in content.sum_by_day(content.row_hashes(known), days).items():
             self.content[EPOCH + number * DAY] += value
         if self.dataset.key:
-            self.keys.append(content.row_hashes(rows.select(list(self.dataset.key))))
-        known = known.append_column(MONTH, month_of(days)).append_column(ROW, rows[ROW])
-        places = pa.repeat(pa.scalar(file, pa.int32()), rows.num_rows)
-        self._good.write_table(known.append_column(FILE, places))
+            keys = content.row_hashes(rows.select(list(self.dataset.key)))
+            self.keys.append((keys, days.cast(pa.int32()).to_numpy()))
+        for batch in known.append_column(ROW, rows[ROW]).to_batches():
+            self._good.write_batch(batch)
+            self._places.append(file)
 
     def again(self) -> Iterator[tuple[pa.Table, int]]:
         """The good rows so far, block by block with their file, to be kept or put aside anew."""
-        before = self.good_file
+        before, places = self.good_file, self._places
         self._good.close()
         self._begin()
-        with pa.memory_map(before) as source:
-            blocks = pa.ipc.open_file(source)
-            for number in range(blocks.num_record_batches):
-                rows = pa.Table.from_batches([blocks.get_batch(number)])
-                if rows.num_rows:
-                    yield rows, rows[FILE][0].as_py()
+        for batch, file in zip(_batches(before, len(self.columns) + 1), places, strict=True):
+            yield pa.Table.from_batches([batch]), file
         Path(before).unlink()
 
     def put_aside(self, bad: pa.Table, days: pa.ChunkedArray, file: int) -> None:
@@ -129,15 +134,14 @@ class Spool:
             "file": pa.repeat(self.files[file].path, bad.num_rows),
             "row": bad[ROW],
             **{name: bad[name] for name in ("column", "rule", "value", "raw")},
-            MONTH: month_of(days),
         }
-        rows = pa.table(columns, schema=QUARANTINE_SCHEMA)
+        rows = pa.table(columns, schema=QUARANTINE_SCHEMA.remove(len(columns)))
         self._bad.write_table(rows)
         by_rule = rows.group_by(["day", "column", "rule"], use_threads=False)
         for each in by_rule.aggregate([("row", "count"), ("value", "first")]).to_pylist():
-            key = each["day"], checks.rule_name(each["column"], each["rule"])
-            self.failed[key] += each["row_count"]
-            self.samples.setdefault(key, each["value_first"] or "")
+            rule = checks.rule_name(each["column"], each["rule"])
+            self.failed[each["day"]][rule] += each["row_count"]
+            self.samples.setdefault((each["day"], rule), each["value_first"] or "")
 
     def warn(self, rule: str, days: pa.ChunkedArray) -> None:
         """Counts rows that fail a rule that only warns."""
@@ -145,24 +149,70 @@ class Spool:
         count(found, days)
         self.warned.update({(day, rule): number for day, number in found.items()})
 
-    def rows(self) -> tuple[ds.Dataset, ds.Dataset]:
-        """What was spooled, good and bad, to be read as streams."""
-        good = ds.dataset(self.good_file, format="arrow", schema=self.schema)
-        return good, ds.dataset(self.bad_file, format="arrow")
+    def good_rows(self, within: Interval) -> Iterator[pa.RecordBatch]:
+        """The good rows of these days."""
+        return _of_days(within, self.dataset.day, self.good_file, len(self.columns))
+
+    def for_table(self, within: Interval) -> pa.RecordBatchReader:
+        """The good rows of these days, as the table has them."""
+        return _with_months(self.schema, self.dataset.day, self.good_rows(within))
+
+    def for_quarantine(self, within: Interval) -> pa.RecordBatchReader:
+        """The bad rows of these days."""
+        rows = _of_days(within, "day", self.bad_file, len(QUARANTINE_SCHEMA) - 1)
+        return _with_months(QUARANTINE_SCHEMA, "day", rows)
+
+    def portions(self, within: Interval) -> Iterator[Interval]:
+        """The days in stretches of about so many good rows as memory holds with ease."""
+        start, rows = within.start, 0
+        for day in within.days():
+            if rows and rows + self.good[day] > PORTION_ROWS:
+                yield Interval(start, day)
+                start, rows = day, 0
+            rows += self.good[day]
+        yield Interval(start, within.end)
+
+
+def _batches(file: str, fields: int) -> Iterator[pa.RecordBatch]:
+    """Blocks of a spooled file, its first fields. A memory map's pages would count as memory."""
+    options = pa.ipc.IpcReadOptions(included_fields=[*range(fields)])
+    with pa.OSFile(file) as source:
+        blocks = pa.ipc.open_file(source, options=options)
+        for number in range(blocks.num_record_batches):
+            yield blocks.get_batch(number)
+
+
+def _of_days(within: Interval, day: str, file: str, fields: int) -> Iterator[pa.RecordBatch]:
+    for rows in _batches(file, fields):
+        chosen = inside(day_of(rows[day]), within)
+        yield rows if pc.all(chosen).as_py() else rows.filter(chosen)
+
+
+def _with_months(
+    schema: pa.Schema, day: str, batches: Iterable[pa.RecordBatch]
+) -> pa.RecordBatchReader:
+    rows = (batch.append_column(MONTH, _month_of(day_of(batch[day]))) for batch in batches)
+    return pa.RecordBatchReader.from_batches(schema, rows)
 
 
 def day_of(moments: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The UTC day of each moment."""
+    """The UTC day of each moment, or date."""
     return moments.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)  # safe: only midnights
 
 
-def month_of(days: pa.ChunkedArray) -> pa.Array:
-    """The month of each day, as tables are partitioned by."""
-    encoded = days.combine_chunks().dictionary_encode()  # strftime is slow, and days are few
+def inside(days: pa.Array, within: Interval) -> pa.Array:
+    """Which of the days lie in the interval."""
+    start, end = (pa.scalar(day, pa.date32()) for day in (within.start, within.end))
+    return pc.and_(pc.greater_equal(days, start), pc.less(days, end))
+
+
+def _month_of(days: pa.Array) -> pa.Array:
+    encoded = days.dictionary_encode()  # strftime is slow, and days are few
     return pc.strftime(encoded.dictionary, "%Y-%m").take(encoded.indices)
 
 
 def count(counter: Counter[date], days: pa.ChunkedArray) -> None:
     """Adds the rows of each day to a counter."""
-    for pair in pc.value_counts(days).to_pylist():
-        counter[pair["values"]] += pair["counts"]
+    found = pc.value_counts(days)
+    for day, rows in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True):
+        counter[day] += rows

@@ -23,9 +23,9 @@ def _refusal(dataset: Dataset, day: date, spool: Spool, off: Off) -> str:
         return spool.broken[day]
     if read < dataset.min_rows:
         return f"{read} rows, at least {dataset.min_rows} are expected"
-    for (of_day, rule), number in spool.failed.items():
+    for rule, number in spool.failed[day].items():
         taken = dataset.rules.get(rule)
-        if of_day == day and taken and number / read > taken.share:
+        if taken and number / read > taken.share:
             return _rows(number, read, f"fail {rule}", taken.share) + _because(dataset, rule)
     if read and bad / read > dataset.max_bad_share:
         return _rows(bad, read, "are bad", dataset.max_bad_share) + _most(day, spool)
@@ -40,8 +40,7 @@ def _rows(number: int, read: int, what: str, limit: float) -> str:
 
 def _most(day: date, spool: Spool) -> str:
     """The rule that most of a day's bad rows fail, with a value that fails it."""
-    of_day = {rule: number for (each, rule), number in spool.failed.items() if each == day}
-    if not of_day:
+    if not (of_day := spool.failed[day]):
         return ""
     rule = max(of_day, key=lambda name: of_day[name])
     value = spool.samples.get((day, rule), "")

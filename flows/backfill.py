@@ -13,11 +13,11 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 import catalog
-from core import backfilling
+from core import backfilling, loading
 from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.loading import Loaded
@@ -62,27 +62,43 @@ def _load_chunks(
     dataset: str, interval: Interval, chunks: list[Interval], allow_breaking: bool
 ) -> Loaded:
     declared = catalog.dataset(dataset)
-    finished = backfilling.finished(declared, interval)
-    left = [chunk for chunk in chunks if chunk not in finished]
-    if len(left) < len(chunks):
+    known = backfilling.finished(declared, interval)
+    finished = [chunk for chunk in chunks if chunk in known]
+    if finished:
         log.info("%s: %s of %s chunks were finished before", dataset, len(finished), len(chunks))
+    left = [chunk for chunk in chunks if chunk not in known]
+    loads = [loading.recorded(declared, chunk) for chunk in finished]
+    loads += [load for load in _load_left(dataset, interval, left, allow_breaking) if load]
+    if not loads:
+        raise SourceEmpty(f"{dataset} {interval}: the source has nothing for any of its days")
+    backfilling.forget(declared, interval)
+    loaded = backfilling.merged(interval, loads)
+    log_loaded(loaded)
+    return loaded
+
+
+def _load_left(
+    dataset: str, interval: Interval, chunks: list[Interval], allow_breaking: bool
+) -> list[Loaded | None]:
     load = data.load_chunk.with_options(retry_delay_seconds=source_seconds())
-    # The first by itself: what the declaration changes in the table is changed once.
-    loads = [load(dataset, interval, chunk, allow_breaking) for chunk in left[:1]]
-    futures = [load.submit(dataset, interval, chunk, allow_breaking) for chunk in left[1:]]
     shown = create_progress_artifact(0.0, key=f"backfill-{dataset}".replace("_", "-"))
     assert isinstance(shown, UUID)  # a coroutine it is in an async flow only
     began = time.monotonic()
-    for done, future in enumerate(as_completed(futures), 1):
-        update_progress_artifact(shown, 100.0 * (done + 1) / len(left))
-        words = backfilling.time_left(done, len(futures), time.monotonic() - began)
-        log.info("%s: %s of %s chunks, %s", dataset, done + 1, len(left), words)
+    # The first by itself: what the declaration changes in the table is changed once.
+    first = [load(dataset, interval, chunk, allow_breaking) for chunk in chunks[:1]]
+    futures: list[PrefectFuture[Loaded | None]] = []
+    for chunk in chunks[1:]:
+        # Of the rows of a key the first is kept, by day: these chunks go one after the other.
+        before = futures[-1:] if catalog.dataset(dataset).key else []
+        given = (dataset, interval, chunk, allow_breaking)
+        futures.append(load.submit(*given, wait_for=before, return_state=False))
+    done = len(first)
+    for future in as_completed(futures):
         future.wait()
-    loads += [future.result() for future in futures]  # raises what one of them has failed by
-    found = [each for each in loads if each]
-    if left and not found:
-        raise SourceEmpty(f"{dataset} {interval}: the source has nothing for any of its days")
-    backfilling.forget(declared, interval)
-    loaded = backfilling.merged(interval, found) if found else load_days(dataset, interval)
-    log_loaded(loaded)
-    return loaded
+        if not future.state.is_completed():
+            continue
+        done += 1
+        update_progress_artifact(shown, 100.0 * done / len(chunks))
+        words = backfilling.time_left(done, len(chunks), time.monotonic() - began)
+        log.info("%s: %s of %s chunks, %s", dataset, done, len(chunks), words)
+    return first + [future.result() for future in futures]  # raises what one of them failed by

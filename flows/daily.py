@@ -13,7 +13,7 @@ from prefect import flow
 
 import catalog
 from core import planning, policy, registry, training
-from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete
+from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete, NotTrained
 from core.intervals import DAY, runs_of
 from core.loading import Loaded
 from core.monitoring import Watched
@@ -65,18 +65,20 @@ def daily(day: date | None = None) -> Day:
     """
     day = day or day_before()
     problems: list[DayloopError] = []
-    loaded = [load for name in catalog.datasets_in_order() for load in _load(name, day, problems)]
-    done = [_model_day(name, day + DAY, problems) for name in catalog.model_names()]
+    refused: set[str] = set()  # datasets; what needs them follows from that, and it is told
+    loaded = [
+        load for name in catalog.datasets_in_order() for load in _load(name, day, problems, refused)
+    ]
+    done = [_model_day(name, day + DAY, problems, refused) for name in catalog.model_names()]
     alerting.deliver()
     if problems:
         reasons = "; ".join(dict.fromkeys(str(problem) for problem in problems))
-        told = all(isinstance(problem, DataRefused) for problem in problems)
-        raise Incomplete(f"daily {day}: {reasons}", told=told)
+        raise Incomplete(f"daily {day}: {reasons}", told=all(each.told for each in problems))
     changed = any(each.changed for each in loaded) or any(map(_changed, done))
     return Day(day=day, loaded=tuple(loaded), models=tuple(done), changed=changed)
 
 
-def _load(dataset: str, day: date, problems: list[DayloopError]) -> list[Loaded]:
+def _load(dataset: str, day: date, problems: list[DayloopError], refused: set[str]) -> list[Loaded]:
     declared, loads = catalog.dataset(dataset), []
     if skipped := planning.days_to_skip(declared, day):
         data.skip(dataset, skipped)
@@ -86,11 +88,16 @@ def _load(dataset: str, day: date, problems: list[DayloopError]) -> list[Loaded]
             loads.append(load_days(dataset, run))
             raise_if_refused(loads[-1])
     except DayloopError as problem:
+        follows = isinstance(problem, DataRefused) and refused & {*declared.upstream}
+        problem.told = problem.told or bool(follows)
+        refused |= {dataset} if problem.told else set()
         problems.append(problem)
     return loads
 
 
-def _model_day(model: str, morning: date, problems: list[DayloopError]) -> ModelDay:
+def _model_day(
+    model: str, morning: date, problems: list[DayloopError], refused: set[str]
+) -> ModelDay:
     scored = watched = trained = retraining = None
     try:
         if registry.champion(model) is None:
@@ -109,6 +116,8 @@ def _model_day(model: str, morning: date, problems: list[DayloopError]) -> Model
             )
             trained = train(model, morning) if retraining.due else None
     except DayloopError as problem:
+        follows = isinstance(problem, NotTrained) and refused & {*catalog.model(model).inputs}
+        problem.told = problem.told or bool(follows)
         problems.append(problem)
     return ModelDay(
         model=model, scored=scored, watched=watched, retraining=retraining, trained=trained

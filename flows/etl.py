@@ -68,7 +68,7 @@ def tell_of(loaded: Loaded) -> None:
     if alerts := [*messages.refused(loaded), *messages.warned(loaded)]:
         alerting.tell(alerts)
     if loaded.changed:
-        alerting.settle(loaded.dataset, bool(loaded.warnings))
+        alerting.settle(loaded.dataset, bool(loaded.warnings) or not loaded.days_loaded)
 
 
 def raise_if_refused(loaded: Loaded) -> None:
@@ -79,5 +79,6 @@ def raise_if_refused(loaded: Loaded) -> None:
     more = f" and {len(loaded.refused) - 1} more days" if len(loaded.refused) > 1 else ""
     raise DataRefused(
         f"{loaded.dataset} {day} was refused: {reason}{more}; the table keeps what it had. "
-        f"Look at {loaded.dataset}_quarantine, fix the source, run it again"
+        f"Look at {loaded.dataset}_quarantine, fix the source, run it again",
+        told=True,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.history import Difference
@@ -51,7 +52,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         right = column.endswith("#")
         shown.add_column(column.rstrip("#"), justify="right" if right else "left")
     for row in rows:
-        shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        # Escaped: a bad row's value may look like markup.
+        shown.add_row(*(f"{c:,}" if isinstance(c, int) else escape(str(c)) for c in row))
     console().print(shown)
 
 

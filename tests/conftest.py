@@ -63,10 +63,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def project(tmp_path: Path, home: Path) -> Project:
-    """A copy of the project, and an empty home beside it."""
-    root = tmp_path / "project"
+def copied(root: Path) -> Project:
+    """A copy of the project in a new folder."""
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -74,3 +72,9 @@ def project(tmp_path: Path, home: Path) -> Project:
         else:
             shutil.copy(source, root / part)
     return Project(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path, home: Path) -> Project:
+    """A copy of the project, and an empty home beside it."""
+    return copied(tmp_path / "project")

@@ -323,6 +323,12 @@ def test_a_torn_or_missing_file_is_one_line(home: Path) -> None:
     one_line(torn.value)
 
 
+def test_text_with_line_ends_of_other_alphabets_is_written_and_read(home: Path) -> None:
+    odd = "a\u2028b\x85c\x0bd\r\n"
+    lake.append("t", rows(odd))
+    assert keys() == [odd]
+
+
 def test_every_file_of_a_commit_is_synced_also_with_odd_names(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,9 +103,7 @@ def test_a_day_over_its_tolerance_is_refused_and_the_table_keeps_what_it_had(sou
     write(source, day_lines(FIRST, 7) + [f"x,{FIRST},-1"] * 3)
     loaded = load(orders(source))
     why = "3 by amount greater_than_or_equal_to, such as '-1'"
-    assert loaded.refused == (
-        (FIRST, f"3 of 10 rows are bad (30.0%, 20.0% are tolerated); {why}"),
-    )
+    assert loaded.refused == ((FIRST, f"3 of 10 rows are bad (30.0%, 20.0% are tolerated); {why}"),)
     assert table() == before
     assert len(bad_rows()) == 3
     assert ledger.entries("orders")[0].status == "refused"

@@ -1,6 +1,8 @@
 """The same loop with its home on a real S3 server."""
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -8,23 +10,33 @@ from pathlib import Path
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from catalog.kinds import File
 from core import care, home, lake, outbox, registry, scoring, training
 from core.alerts import Alert
 from tests.core import synthetic
+from tests.flows.support import free_port, until
 
 AS_OF = date(2024, 2, 19)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    running = ThreadedMotoServer(port=0)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    # A process of its own: delta-rs holds the interpreter while it asks for a table's history.
+    port = free_port()
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(url), 60, "the S3 server answers")
+        yield url
+        running.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture

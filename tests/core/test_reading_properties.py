@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.kinds import File
-from core import scanning
+from core import jsonl, scanning
 from core.errors import SourceRefused
 from core.reading import ROW, read
 
@@ -171,3 +173,91 @@ def test_a_damaged_file_is_refused_or_every_row_it_has_is_numbered_once(
         collect(bytes(raw[: len(raw) - cut]), {"a": "string", "b": "int"})
     except SourceRefused as refused:
         assert "\n" not in str(refused)
+
+
+JSON_COLUMNS = {"id": "string", "n": "int", "x": "float", "ok": "bool", "day": "datetime"}
+USUAL = {"id": '"a"', "n": "1", "x": "1.5", "ok": "true", "day": '"2026-01-01"', "other": "0"}
+ODD = ["null", "true", "nul", "NaN", "[1]", '{"id":1}', '{"x":{"x":1}}', "1,2", '"a""b"', '"x"', ""]
+ODD += ["-0", "-0.0", "-0.5e-3", "1e400", "1E+5", "01", "1.", ".5", "+1", "--1", "9007199254740993"]
+ODD += [
+    "999999999999999",
+    "9999999999999999.0",
+    "0.1234567890123456789012",
+    '"2026-02-30"',
+    "5e-324",
+]
+ODD += ["9007199254740994", "9223372036854775807", "9223372036854775808", "123456789e303", '"\t"']
+ODD += [
+    '"\\ud800"',
+    '"\\uD83D\\uDE00"',
+    '"\\u00e9"',
+    '"\\u0000"',
+    '"\\x"',
+    '"\\""',
+    '"\x7f"',
+    "1" * 5000,
+]
+
+
+def json_line(pairs: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f'"{key}": {text}' for key, text in pairs) + "}"
+
+
+def agree(lines: list[str], end: str = "\n") -> None:
+    """What Arrow may read of these lines is what Python reads of them."""
+    data = ("\n".join(lines) + end).encode()
+
+    def read_all() -> Any:
+        source, opened = File(path="a.jsonl"), partial(io.BytesIO, data)
+        try:
+            blocks = list(read(source, JSON_COLUMNS, "day", opened, "a.jsonl", nullable=["n", "x"]))
+        except SourceRefused as refused:
+            return str(refused)
+        return [(block.rows.to_pylist(), block.bad.to_pylist()) for block in blocks]
+
+    found = read_all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "_template", lambda *_: r"\A\z")  # no line is plain
+        assert repr(found) == repr(read_all())  # tells -0.0 from 0.0
+
+
+@pytest.mark.parametrize("column", USUAL)
+@pytest.mark.parametrize("tight", [False, True])
+def test_an_odd_value_in_a_line_of_json_is_what_python_makes_of_it(
+    column: str, tight: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "BLOCK_BYTES", 1 << 16)
+    usual = json_line(USUAL.items())
+    for text in ODD:
+        line = json_line((USUAL | {column: text}).items())
+        agree([usual, line.replace(" ", "") if tight else line, usual])
+
+
+def json_lines() -> st.SearchStrategy[str]:
+    """Lines as a writer writes them, some with one value off, and quite other ones."""
+    texts = st.builds(json.dumps, text_cells() | st.text(max_size=4), ensure_ascii=st.booleans())
+    floats = st.floats(allow_nan=False, allow_infinity=False).map(json.dumps)
+    usual = st.fixed_dictionaries(
+        {
+            "id": texts,
+            "n": st.integers(-(10**19), 10**19).map(str),
+            "x": floats | st.decimals(allow_nan=False, allow_infinity=False).map(str),
+            "ok": st.sampled_from(["true", "false", "null"]),
+            "day": st.dates().map(lambda day: f'"{day}"'),
+        }
+    )
+    odd = st.dictionaries(
+        st.sampled_from([*JSON_COLUMNS, "other", "i\\u0064", "é"]),
+        st.sampled_from(ODD) | texts | floats | st.integers().map(str),
+        max_size=6,
+    )
+    off = st.builds(lambda row, few: row | dict(list(few.items())[:1]), usual, odd)
+    lines = (usual | off | odd).map(lambda row: json_line(row.items()))
+    ends = st.sampled_from(["", "", "", "", "", "", "\r", " ", "}", "{}", "\n", "\n \x0b"])
+    return st.builds("{}{}".format, lines | lines.map(lambda line: line.replace(" ", "")), ends)
+
+
+@QUICK
+@given(lines=st.lists(json_lines(), max_size=12), end=st.sampled_from(["\n", ""]))
+def test_what_arrow_reads_of_json_is_what_python_reads(lines: list[str], end: str) -> None:
+    agree(lines, end)

@@ -8,8 +8,8 @@ import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from catalog.kinds import Dataset, DeclarationError, File, Reference, Tolerance, Total
-from core import lake, landing, ledger, loading
-from core.errors import DataRefused
+from core import contracts, lake, landing, ledger, loading, requeue
+from core.errors import DataRefused, LakeBusy
 from core.intervals import DAY, Interval
 
 FIRST = date(2026, 1, 30)
@@ -209,3 +209,38 @@ def test_a_rule_must_fit_the_dataset_that_it_names(shop: Shop) -> None:
     ):
         with pytest.raises(DeclarationError, match=says):
             shop.declare("orders", **changes).check_upstream(others)  # type: ignore[arg-type]
+
+
+def test_of_two_loads_at_once_that_bring_one_key_the_later_one_gives_way(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = shop.declare("orders", key=("id",))
+    shop.send("orders", FIRST, f"a,{FIRST},1", f"b,{FIRST},1")
+    shop.send("orders", NEXT, f"b,{NEXT},1", f"c,{NEXT},1")
+    record = contracts.record
+
+    def meanwhile(*given: Any, **named: Any) -> None:
+        monkeypatch.setattr(contracts, "record", record)
+        load(orders, NEXT)
+        record(*given, **named)
+
+    monkeypatch.setattr(contracts, "record", meanwhile)  # after the keys were compared
+    with pytest.raises(LakeBusy, match="orders 2026-01-30: a load at the same time brought"):
+        load(orders)
+    assert not ledger.trust("orders", Interval.of_day(NEXT)).trusted
+    assert load(orders).rows_bad == 1
+    assert ids() == ["a", "b", "c"]
+    assert ledger.trust("orders", Interval(FIRST, NEXT + DAY)).trusted
+
+
+def test_a_requeue_releases_rows_when_what_they_refer_to_has_come(shop: Shop) -> None:
+    shop.send("people", FIRST, f"ann,{FIRST},1")
+    load(shop.declare("people"))
+    reference = Reference(column="id", dataset="people")
+    orders = shop.declare("orders", references=(reference,))
+    shop.send("orders", FIRST, f"ann,{FIRST},1", f"eve,{FIRST},1")
+    load(orders)
+    shop.send("people", FIRST, f"ann,{FIRST},1", f"eve,{FIRST},1")
+    load(shop.declare("people"))
+    assert requeue.requeue(orders, Interval.of_day(FIRST)).released == 1
+    assert (ids(), bad()) == (["ann", "eve"], [])

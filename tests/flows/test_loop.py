@@ -81,7 +81,8 @@ def test_a_dead_receiver_neither_fails_the_loop_nor_loses_the_event(
         daily(FIRST_DAY)
 
         ids = {seen.id for seen in alive.seen}
-        assert {seen.json["kind"] for seen in alive.seen} == {"promotion", "drift"}
+        kinds = {seen.json["kind"] for seen in alive.seen}
+        assert kinds == {"promotion", "drift", "data_warning"}  # a quiet day, by its limits
         assert {seen.id for seen in failing.seen} == ids
         assert {record.id for record in outbox.state() if record.status == "waiting"} == ids
 

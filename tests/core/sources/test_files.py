@@ -1,4 +1,4 @@
-"""Files by name, by day and by pattern, local and on a real S3 server; and a source of one's own."""
+"""Files by name, by day and by pattern, here and on a real S3 server; a source of one's own."""
 
 import gzip
 import os

@@ -164,11 +164,6 @@ def test_a_secret_that_no_header_can_take_is_named_and_not_shown(token: str) -> 
     assert not token.strip() or token not in str(caught.value)
 
 
-def test_a_header_that_is_none_is_refused_at_once() -> None:
-    said = refused(say([]), token="SHOP_TOKEN", header="X Api:Key")
-    assert "correct source.header" in said
-
-
 def test_the_allow_list_of_hosts_holds_for_sources_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAYLOOP_ALLOWED_HOSTS", "api.example.com")
     assert "DAYLOOP_ALLOWED_HOSTS" in refused(say([]))
@@ -695,7 +690,6 @@ LEAKS: dict[str, tuple[Behaviour, dict[str, Any]]] = {
     "repeated": (say({"next": TOKEN}), {"pages": Cursor(param="next", path="next")}),
     "cursor": (say({"next": [TOKEN]}), {"pages": Cursor(param="next", path="next")}),
     "slow": (drip(head(*["x: y"] * 99)), {}),
-    "header": (say([]), {"header": "no header"}),
 }
 
 
