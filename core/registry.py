@@ -4,78 +4,22 @@ It is a list of events, and every change is a compare-and-set on the model's who
 that many processes at once lose nothing and number without a gap.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
-import pyarrow as pa
-
-from core import artifacts, lake
+from core import artifacts, events
 from core.artifacts import Artifact
 from core.errors import ModelRefused, UsageError
-from core.intervals import utc_now
+from core.events import TABLE, Decisions, Record, history
+from core.versions import CLOSED, Version, champion_of, previous_of, version_of, versions_of
 
-TABLE = "registry"
-SCHEMA = pa.schema(
-    {
-        "model": pa.string(),
-        "number": pa.int64(),
-        "version": pa.int64(),
-        "event": pa.string(),
-        "by": pa.string(),
-        "reason": pa.string(),
-        "path": pa.string(),
-        "sha256": pa.string(),
-        "at": pa.timestamp("us", tz="UTC"),
-    }
-)
-Event = Literal["registered", "promoted", "rolled_back", "rejected", "retired"]
-Decisions = list[tuple[int, Event]]
-State = Literal["registered", "champion", "retired", "rejected"]
-CLOSED = ("rejected", "retired")
+__all__ = ["TABLE", "Record", "Version", "history"]
 GATE = "gate"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One event. `number` counts a model's events; `sha256` is the manifest's."""
-
-    model: str
-    number: int
-    version: int
-    event: Event
-    by: str
-    reason: str
-    path: str
-    sha256: str
-    at: datetime
-
-    @property
-    def artifact(self) -> Artifact:
-        """What the event speaks of."""
-        return Artifact(self.path, self.sha256)
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version as it stands now; `events` are its own, oldest first."""
-
-    number: int
-    state: State
-    artifact: Artifact
-    events: tuple[Record, ...]
-
-
-def history(model: str) -> list[Record]:
-    """All events of a model, oldest first."""
-    rows = lake.read(TABLE, lake.equal(model=model))
-    return _records(rows) if rows is not None else []
 
 
 def versions(model: str) -> list[Version]:
     """All versions of a model, oldest first."""
-    return _versions(history(model))
+    return versions_of(history(model))
 
 
 def champion(model: str) -> Version | None:
@@ -86,6 +30,15 @@ def champion(model: str) -> Version | None:
 def find(model: str, artifact: Artifact) -> Version | None:
     """The version that is this artifact, where it is registered."""
     return next((each for each in versions(model) if each.artifact == artifact), None)
+
+
+def get(model: str, number: int) -> Version:
+    """The version of that number.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return version_of(model, history(model), number)
 
 
 def register(
@@ -112,25 +65,28 @@ def register(
         ModelRefused: the artifact was changed, or the champion is not that one any more.
     """
     if promote_over is not None:
-        artifacts.load(artifact)
+        _verify(artifact)
 
-    def decide(events: list[Record]) -> Decisions:
-        known = {event.path: event for event in events}
-        number = max((event.version for event in events), default=0) + 1
-        registered: Decisions = [(number, "registered")]
+    def decide(before: list[Record]) -> Decisions:
+        known = {event.path: event for event in before}
+        number = max((event.version for event in before), default=0) + 1
+        registered: Decisions = [(number, "registered", artifact)]
         if artifact.path in known:
             if known[artifact.path].sha256 != artifact.sha256:
-                raise ModelRefused(f"{artifact.path} has been changed since it was registered")
+                raise ModelRefused(
+                    f"{artifact.path} has been changed since it was registered; restore it from a "
+                    "backup"
+                )
             number, registered = known[artifact.path].version, []
             if promote_over is not None:
-                return _promotion(model, events, number, promote_over)
+                return _promotion(model, before, number, promote_over)
         if promote_over is None:
             return registered
-        _require_champion(model, events, number, promote_over)
-        return [*registered, (number, "promoted")]
+        _require_champion(model, before, number, promote_over)
+        return [*registered, (number, "promoted", artifact)]
 
-    events, _ = _append(model, decide, by, reason, now, artifact)
-    return next(event.version for event in events if event.path == artifact.path)
+    after, _ = events.append(model, decide, by, reason, now)
+    return next(event.version for event in after if event.path == artifact.path)
 
 
 def promote(
@@ -140,6 +96,7 @@ def promote(
     by: str,
     reason: str,
     over: int | None = None,
+    only_approved: bool = False,
     now: datetime | None = None,
 ) -> bool:
     """Makes a version the champion; returns whether it was not so already.
@@ -149,34 +106,50 @@ def promote(
         version: its number.
         by: who decides.
         reason: why; both go on the record.
-        now: the clock.
         over: the champion the decision was made against (0 for none); another one by now
             refuses it. None does not ask.
+        only_approved: refuses a version that nobody has approved.
+        now: the clock.
 
     Raises:
-        ModelRefused: the version is rejected, retired or damaged, or the champion has changed.
+        ModelRefused: the version is rejected, retired, damaged or not approved, it scores its
+            golden rows otherwise, or the champion has changed.
         UsageError: there is no such version, or nobody or nothing was named.
     """
     _require_reason(by, reason)
-    _verify(model, version)
+    _verify(get(model, version).artifact)
 
-    def decide(events: list[Record]) -> Decisions:
-        return _promotion(model, events, version, over)
+    def decide(before: list[Record]) -> Decisions:
+        return _promotion(model, before, version, over, only_approved)
 
-    return _append(model, decide, by, reason, now)[1]
+    return events.append(model, decide, by, reason, now)[1]
 
 
-def _promotion(model: str, events: list[Record], version: int, over: int | None) -> Decisions:
-    state = _find(model, events, version).state
-    if state in CLOSED:
-        raise ModelRefused(f"{model} {version} is {state} and cannot serve; retrain")
+def _promotion(
+    model: str, before: list[Record], version: int, over: int | None, only_approved: bool = False
+) -> Decisions:
+    found = _require_open(model, before, version)
     if over is not None:
-        _require_champion(model, events, version, over)
-    return [] if state == "champion" else [(version, "promoted")]
+        _require_champion(model, before, version, over)
+    if found.state == "champion":
+        return []
+    if only_approved and not found.is_approved:
+        raise ModelRefused(
+            f"{model} {version} is not approved, and its gate is `manual`; first: python -m flows "
+            f'approve {model} {version} --by NAME --reason "..."'
+        )
+    return [(version, "promoted", found.artifact)]
 
 
-def _require_champion(model: str, events: list[Record], version: int, over: int) -> None:
-    serving = _serving(events)
+def _require_open(model: str, before: list[Record], version: int) -> Version:
+    found = version_of(model, before, version)
+    if found.state in CLOSED:
+        raise ModelRefused(f"{model} {version} is {found.state} and cannot serve; retrain")
+    return found
+
+
+def _require_champion(model: str, before: list[Record], version: int, over: int) -> None:
+    serving = champion_of(before)
     if serving not in (over, version):
         raise ModelRefused(
             f"{model}: the champion is now {serving or 'none'}, not {over or 'none'} as when "
@@ -184,23 +157,45 @@ def _require_champion(model: str, events: list[Record], version: int, over: int)
         )
 
 
+def approve(model: str, version: int, *, by: str, reason: str, now: datetime | None = None) -> bool:
+    """Records that somebody vouches for a version; returns whether they had not done so before.
+
+    It is of this very artifact. A manifest from before there was a signing key is signed.
+
+    Raises:
+        ModelRefused: it is rejected, retired or damaged, or scores its golden rows otherwise.
+        UsageError: there is no such version, or nobody or nothing was named.
+    """
+    _require_reason(by, reason)
+    artifact = _require_open(model, history(model), version).artifact
+    artifacts.sign(artifact)
+    _verify(artifact)
+
+    def decide(before: list[Record]) -> Decisions:
+        found = _require_open(model, before, version)
+        known = any((event.event, event.by) == ("approved", by) for event in found.events)
+        return [] if known else [(version, "approved", found.artifact)]
+
+    return events.append(model, decide, by, reason, now)[1]
+
+
 def rollback(model: str, *, by: str, reason: str, now: datetime | None = None) -> int:
     """Makes the champion before this one serve again; returns its version.
 
     Raises:
-        ModelRefused: there is none, or its artifact is damaged.
+        ModelRefused: there is none, or it is damaged or scores its golden rows otherwise.
     """
     _require_reason(by, reason)
-    before = _previous(model, history(model))
-    _verify(model, before)
+    earlier = previous_of(model, history(model))
+    _verify(get(model, earlier).artifact)
 
-    def decide(events: list[Record]) -> Decisions:
-        if _previous(model, events) != before:
+    def decide(before: list[Record]) -> Decisions:
+        if previous_of(model, before) != earlier:
             raise ModelRefused(f"{model}: the champion has just changed; look and try again")
-        return [(before, "rolled_back")]
+        return [(earlier, "rolled_back", version_of(model, before, earlier).artifact)]
 
-    _append(model, decide, by, reason, now)
-    return before
+    events.append(model, decide, by, reason, now)
+    return earlier
 
 
 def close(
@@ -215,101 +210,11 @@ def close(
     """Rejects or retires a version for good; returns whether it was not closed already."""
     _require_reason(by, reason)
 
-    def decide(events: list[Record]) -> Decisions:
-        closed = _find(model, events, version).state in CLOSED
-        return [] if closed else [(version, event)]
+    def decide(before: list[Record]) -> Decisions:
+        found = version_of(model, before, version)
+        return [] if found.state in CLOSED else [(version, event, found.artifact)]
 
-    return _append(model, decide, by, reason, now)[1]
-
-
-def _append(
-    model: str,
-    decide: Callable[[list[Record]], Decisions],
-    by: str,
-    reason: str,
-    now: datetime | None,
-    artifact: Artifact | None = None,
-) -> tuple[list[Record], bool]:
-    """Adds the events that `decide` returns; returns all events and whether any is new."""
-    result: list[Record] = []
-    added = False
-
-    def change(rows: pa.Table) -> pa.Table:
-        nonlocal added
-        result[:] = _records(rows)
-        decided = decide(list(result))
-        added = bool(decided)
-        if not added:
-            return rows
-        for version, event in decided:
-            of = artifact or _find(model, result, version).artifact
-            number, at = len(result) + 1, now or utc_now()
-            new = Record(model, number, version, event, by, reason, of.path, of.sha256, at)
-            result.append(new)
-        return pa.Table.from_pylist([asdict(each) for each in result], schema=SCHEMA)
-
-    where = lake.equal(model=model)
-    lake.change(TABLE, where, change, schema=SCHEMA, partition_by=["model"], note=f"{model}")
-    return result, added
-
-
-def _records(rows: pa.Table) -> list[Record]:
-    found = [Record(**row) for row in rows.select(SCHEMA.names).to_pylist()]
-    return sorted(found, key=lambda record: record.number)
-
-
-def _versions(events: list[Record]) -> list[Version]:
-    serving = _serving(events)
-    found = []
-    for number in sorted({event.version for event in events}):
-        own = tuple(event for event in events if event.version == number)
-        state: State = "champion" if number == serving else "registered"
-        for event in own:
-            if event.event == "rejected" or event.event == "retired":
-                state = event.event
-        found.append(Version(number, state, own[0].artifact, own))
-    return found
-
-
-def _served(events: list[Record]) -> list[int]:
-    """The champions in the order they came, as far as they may still serve, the present last."""
-    line: list[int] = []
-    for event in events:
-        if event.event in ("promoted", "rolled_back"):
-            if event.event == "rolled_back":
-                line = line[: _last(line[:-1], event.version)]
-            line.append(event.version)
-    return line
-
-
-def _last(line: list[int], version: int) -> int:
-    """Where a version stands in the line for the last time."""
-    return len(line) - 1 - line[::-1].index(version)
-
-
-def _closed(events: list[Record]) -> set[int]:
-    return {event.version for event in events if event.event in CLOSED}
-
-
-def _serving(events: list[Record]) -> int:
-    line = _served(events)
-    return line[-1] if line and line[-1] not in _closed(events) else 0
-
-
-def _previous(model: str, events: list[Record]) -> int:
-    line, closed = _served(events), _closed(events)
-    earlier = [version for version in line[:-1] if version not in closed and version != line[-1]]
-    if not earlier:
-        raise ModelRefused(f"{model} has no earlier champion to roll back to; promote a version")
-    return earlier[-1]
-
-
-def _find(model: str, events: list[Record], number: int) -> Version:
-    known = {version.number: version for version in _versions(events)}
-    if number not in known:
-        have = ", ".join(map(str, known)) or "none"
-        raise UsageError(f"{model} has no version {number}; it has {have}")
-    return known[number]
+    return events.append(model, decide, by, reason, now)[1]
 
 
 def _require_reason(by: str, reason: str) -> None:
@@ -317,5 +222,9 @@ def _require_reason(by: str, reason: str) -> None:
         raise UsageError("say who decides (--by) and why (--reason): it goes on the record")
 
 
-def _verify(model: str, number: int) -> None:
-    artifacts.load(_find(model, history(model), number).artifact)
+def _verify(artifact: Artifact) -> None:
+    """That it is, byte for byte, what was registered, and scores as when it was trained."""
+    from core import golden  # and pandas with it: who only looks need not wait for that
+
+    estimator, manifest = artifacts.load(artifact)
+    golden.require(estimator, manifest)

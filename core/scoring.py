@@ -1,5 +1,6 @@
 """Scoring: the champion's predictions for every entity as of a day."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -10,6 +11,7 @@ from core import artifacts, code, features, fitting, lake, ledger, registry
 from core.errors import DeclarationError, FeaturesChanged, ModelRefused, NotTrained
 from core.features import Datasets
 from core.intervals import DAY, Interval
+from core.ledger import Entry
 from core.spool import MONTH
 
 CHUNK_ROWS = 100_000
@@ -144,9 +146,13 @@ def fresh(model: Model, day: date) -> tuple[dict[str, int], str]:
         versions[name] = found.table_version
         # Of all the days that features are made of: an older day put right is other data.
         past = [each for each in ledger.entries(name) if each.day < day]
-        content = code.digest(*(f"{each.day} {each.status} {each.content}" for each in past))
-        names.append(f"{name}:{content}")
+        names.append(f"{name}:{content_of(past)}")
     return versions, ",".join(names)
+
+
+def content_of(entries: Iterable[Entry]) -> str:
+    """A hash of what these days hold."""
+    return code.digest(*(f"{each.day} {each.status} {each.content}" for each in entries))
 
 
 def matured(model: Model, day: date) -> date:

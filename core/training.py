@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from catalog.kinds import Candidate, Model
-from core import artifacts, code, features, fitting, home, lake, ledger, registry
+from core import artifacts, code, features, fitting, golden, home, lake, ledger, registry
 from core.artifacts import Artifact
 from core.errors import NotTrained
 from core.features import Datasets
@@ -267,6 +267,7 @@ def _examined(
         "calibration_error": calibration_error(truth.to_numpy(), scores),
         "latency_ms": _latency(made.estimator, unseen[names]),
         "alone": alone(unseen[names], truth),
+        "golden": golden.of(made.estimator, unseen[names]),
         "parameters": {name: str(value) for name, value in parameters.items()},
         "searched": made.searched,
         "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in names},

@@ -23,11 +23,18 @@ VERBS = {
     "backfill": "Load an interval of a dataset's history.",
     "retrain": "Fit the candidates and let the gate decide.",
     "score": "Write the champion's predictions for a day.",
+    "serve": "Answer requests with the champion's predictions; needs no Prefect.",
     "monitor": "Measure drift, and the metric of matured predictions.",
     "daily": "The whole loop for one day.",
+    "approve": "Vouch for a version.",
+    "reject": "Turn a version down for good.",
     "promote": "Make a version the champion.",
     "rollback": "Let the earlier champion serve again.",
     "retire": "Take a version out of service for good.",
+    "models": "A model's versions, their states, who decided and why.",
+    "runs": "Every candidate that was fitted, listed or compared.",
+    "why": "Where a prediction comes from, and what came true.",
+    "reproduce": "Make versions again from what is on record, and compare.",
     "deliver": "Send the alerts that wait.",
     "alerts": "What was told, what waits and what is dead.",
     "alert-test": "One alert of each kind to each receiver, and what it answers.",
@@ -37,6 +44,7 @@ VERBS = {
     "requeue": "Replay landed bytes through today's rules.",
     "history": "A dataset's versions.",
     "diff": "What differs between two versions of a dataset.",
+    "preview": "What this checkout would make of the last days; CI for data.",
     "maintain": "Compact, checkpoint and clean the lake.",
     "verify": "Read everything and find damage.",
     "demo": "The loop on the sample data, from nothing to its first days.",
@@ -48,8 +56,20 @@ app = App(
     help_epilogue="Every verb takes --help, and --json for one JSON document on standard output.",
     version_flags=[],
 )
-OF_DATASETS = {"etl", "backfill", "requeue", "quarantine", "history", "diff"}
-OF_MODELS = {"retrain", "score", "monitor", "promote", "rollback", "retire"}
+OF_DATASETS = {"etl", "backfill", "requeue", "quarantine", "history", "diff", "preview"}
+OF_MODELS = {
+    "retrain",
+    "score",
+    "serve",
+    "monitor",
+    "approve",
+    "reject",
+    "promote",
+    "rollback",
+    "retire",
+}
+SHOWN_WITH_MODELS = {"models", "runs", "why", "reproduce"}
+OF_MODELS |= SHOWN_WITH_MODELS
 ELSEWHERE = {"diff": "history", "verify": "maintain", "alert-test": "alert_test"}
 for verb, words in VERBS.items():
     function = verb.replace("-", "_")
@@ -89,6 +109,8 @@ def _show(result: Any, as_json: bool) -> None:
     if as_json:
         print(show.as_json(result))
         return
+    if any(f"flows.{verb}" in sys.modules for verb in SHOWN_WITH_MODELS):
+        import flows.show_models  # noqa: F401  registers their forms, and takes its time
     if "prefect" in sys.modules:  # else it cannot be a flow's result
         import flows.show_runs  # noqa: F401  registers their forms
     if result is not None:

@@ -9,7 +9,9 @@ from tasks.governance import Ruling
 
 @flow(flow_run_name=run_name, **alerting.TELLING)
 def promote(model: ModelName, version: VersionNumber, *, by: Words, reason: Words) -> Ruling:
-    """Makes a version the champion; its artifact is verified first.
+    """Makes a version the champion; its artifact is verified and its golden rows scored first.
+
+    Where the model's gate is `manual`, somebody must have approved the version.
 
     Args:
         model: a model of the catalog.

@@ -9,7 +9,7 @@ from tasks.governance import Ruling
 
 @flow(flow_run_name=run_name, **alerting.TELLING)
 def rollback(model: ModelName, *, by: Words, reason: Words) -> Ruling:
-    """Makes the earlier champion serve again; its artifact is verified first.
+    """Makes the earlier champion serve again; verified, golden rows and all.
 
     Args:
         model: a model of the catalog.

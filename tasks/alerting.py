@@ -9,7 +9,7 @@ from prefect.exceptions import MissingResult
 
 from core import deadman, ledger, outbox, receivers
 from core.alerts import Alert
-from core.errors import DataRefused, DayloopError, Incomplete, UsageError
+from core.errors import DayloopError, UsageError
 from core.intervals import Interval
 from core.monitoring import Watched
 from core.receivers import Receiver
@@ -102,9 +102,9 @@ def find_deadman() -> str:
 def on_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """State hook: tells that a flow failed or crashed, unless its reasons are told already."""
     reason = _reason(state)
-    if isinstance(reason, (DataRefused, UsageError)):  # told already; the caller's own mistake
+    if isinstance(reason, UsageError):  # the caller's own mistake
         return
-    if isinstance(reason, Incomplete) and reason.told:
+    if isinstance(reason, DayloopError) and reason.told:
         return
     text = str(reason) if isinstance(reason, DayloopError) else state.message or ""
     tell.fn([messages.failed(flow.name, flow_run, state.name.lower(), text)])

@@ -12,7 +12,7 @@ from core.intervals import Interval
 from core.landing import Landed
 from core.loading import Loaded
 from core.requeue import Requeued
-from tasks import secrets
+from tasks import lineage, secrets
 from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
 
 
@@ -28,9 +28,11 @@ def load(
 ) -> Loaded:
     """Checks the landed bytes and replaces the days in the table."""
     run_id = runtime.flow_run.id or ""
-    return loading.load(
+    loaded = loading.load(
         catalog.dataset(dataset), interval, landed, run_id=run_id, allow_breaking=allow_breaking
     )
+    lineage.loaded(loaded)
+    return loaded
 
 
 @task(task_run_name="load {dataset} {chunk}", retries=ATTEMPTS - 1, **COMMON)
@@ -46,6 +48,7 @@ def load_chunk(
     loaded = loading.load(declared, chunk, landed, run_id=run_id, allow_breaking=allow_breaking)
     if not loaded.refused:  # a refused day is tried again
         backfilling.finish(declared, interval, chunk)
+    lineage.loaded(loaded)
     return loaded
 
 

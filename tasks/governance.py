@@ -6,7 +6,7 @@ from prefect import task
 
 import catalog
 from core import outbox, registry
-from core.alerts import Alert
+from core.alerts import Alert, Severity
 from tasks import alerting, messages
 from tasks.patience import ON_LAKE
 
@@ -26,9 +26,24 @@ class Ruling:
 
 @task(task_run_name="promote {model} {version}", **ON_LAKE)
 def promote(model: str, version: int, by: str, reason: str) -> Ruling:
-    """Makes a version the champion."""
-    changed = registry.promote(model, version, by=by, reason=reason)
+    """Makes a version the champion; where the gate is manual, only an approved one."""
+    manual = catalog.model(model).gate.mode == "manual"
+    changed = registry.promote(model, version, by=by, reason=reason, only_approved=manual)
     return _ruled(model, "promoted", version, by, reason, changed)
+
+
+@task(task_run_name="approve {model} {version}", **ON_LAKE)
+def approve(model: str, version: int, by: str, reason: str) -> Ruling:
+    """Records that a person vouches for a version."""
+    changed = registry.approve(model, version, by=by, reason=reason)
+    return _ruled(model, "approved", version, by, reason, changed)
+
+
+@task(task_run_name="reject {model} {version}", **ON_LAKE)
+def reject(model: str, version: int, by: str, reason: str) -> Ruling:
+    """Turns a version down for good."""
+    changed = registry.close(model, version, "rejected", by=by, reason=reason)
+    return _ruled(model, "rejected", version, by, reason, changed)
 
 
 @task(task_run_name="roll back {model}", **ON_LAKE)
@@ -66,14 +81,20 @@ def tell_of(
     model: str, decision: str, version: int, by: str, reason: str, *, number: int, serving: int
 ) -> None:
     """Tells what a person decided, and that the question of it is over."""
+    severity: Severity = "info"
+    todo = f"python -m flows score {model}"
+    if decision == "approved":
+        todo = f'python -m flows promote {model} {version} --by NAME --reason "..."'
+    elif not serving:
+        todo, severity = f"python -m flows retrain {model}", "page"
     alert = Alert(
         kind="promotion",
         subject=f"{model} {version}",
         title=f"{model} {version} was {decision} by {by}: {reason}",
         text=f"champion now: {serving or 'none'}",
-        severity="info" if serving else "page",
+        severity=severity,
         owner=catalog.model(model).owner,
-        todo=f"python -m flows {'score' if serving else 'retrain'} {model}",
+        todo=todo,
         key=str(number),
     )
     alerting.tell.fn([alert])

@@ -181,6 +181,7 @@ def judged(trained: Trained) -> list[Alert]:
         ]
     asks = trained.verdict == "promote" and mode == "manual"
     if asks or trained.verdict == "not enough data to say":
+        verb = "approve" if mode == "manual" else "promote"
         return [
             Alert(
                 kind=APPROVAL,
@@ -188,7 +189,7 @@ def judged(trained: Trained) -> list[Alert]:
                 title=f"{name} {trained.version} waits for your decision: {trained.reason}",
                 severity="warn",
                 owner=owner,
-                todo=f'python -m flows promote {name} {trained.version} --by NAME --reason "..."',
+                todo=f'python -m flows {verb} {name} {trained.version} --by NAME --reason "..."',
                 run_url=_run_url(),
                 key=key,
             )

@@ -17,6 +17,7 @@ from core.gate import Decision, Verdict
 from core.monitoring import Watched
 from core.scoring import Scored
 from core.training import Fitted, Plan
+from tasks import lineage
 from tasks.patience import ON_LAKE
 
 
@@ -92,6 +93,8 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
         )
     version, serving = registry.find(model, challenger.artifact), registry.champion(model)
     assert version is not None
+    if known is None:
+        lineage.trained(planned, version.number, version.artifact.sha256)
     verdict, _, reason = version.events[0].reason.partition(": ")
     said = decision or Decision(cast(Verdict, verdict), reason)
     page = card.write(declared, version.number, challenger.artifact, said, fitted, planned)
@@ -126,7 +129,9 @@ def _show(model: str, version: int, decision: Decision, challenger: Fitted, page
 @task(task_run_name="score {model} {day}", **ON_LAKE)
 def score(model: str, day: date, keep: bool = False) -> Scored:
     """Writes the champion's predictions for a day."""
-    return scores.score(catalog.model(model), inputs(model), day, keep=keep)
+    done = scores.score(catalog.model(model), inputs(model), day, keep=keep)
+    lineage.scored(done)
+    return done
 
 
 @task(task_run_name="monitor {model} {day}", **ON_LAKE)

@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,41 @@ def test_what_is_stored_comes_back_with_its_manifest(stored: Artifact) -> None:
     assert artifacts.find("m", "f01") is None
 
 
+def damaged(whole: bytes) -> list[bytes]:
+    """The same with one bit flipped, 300 times, and cut off, 200 times."""
+    dice, found = random.Random(0), []
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
+        found.append(bytes(flipped))
+    lengths = [0, len(whole) - 1, *(dice.randrange(len(whole)) for _ in range(198))]
+    return found + [whole[:length] for length in lengths]
+
+
 @pytest.mark.usefixtures("never_unpickled")
 @pytest.mark.parametrize("name", [artifacts.MODEL_FILE, artifacts.MANIFEST_FILE])
 def test_any_flipped_bit_or_cut_is_refused_before_a_byte_is_unpickled(
     home: Path, stored: Artifact, name: str
 ) -> None:
-    whole, dice = file(home, name).read_bytes(), random.Random(0)
-    for _ in range(60):
-        flipped = bytearray(whole)
-        flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
-        file(home, name).write_bytes(flipped)
+    for each in damaged(file(home, name).read_bytes()):
+        file(home, name).write_bytes(each)
         with pytest.raises(ArtifactRefused, match=name):
             artifacts.load(stored)
-    for length in [0, len(whole) - 1, *(dice.randrange(len(whole)) for _ in range(40))]:
-        file(home, name).write_bytes(whole[:length])
-        with pytest.raises(ArtifactRefused, match=name):
-            artifacts.load(stored)
+
+
+@pytest.mark.usefixtures("never_unpickled")
+def test_every_file_that_the_manifest_names_is_verified(home: Path, stored: Artifact) -> None:
+    manifest = json.loads(file(home, artifacts.MANIFEST_FILE).read_bytes())
+    [known] = manifest["files"].values()
+    assert known["size_bytes"] == file(home, artifacts.MODEL_FILE).stat().st_size
+    manifest["files"]["more.txt"] = known
+    file(home, artifacts.MANIFEST_FILE).write_text(text := json.dumps(manifest))
+    changed = Artifact(stored.path, artifacts._sha256(text.encode()))
+    with pytest.raises(ArtifactRefused, match="more.txt is missing"):
+        artifacts.load(changed)
+    file(home, "more.txt").write_text("other")
+    with pytest.raises(ArtifactRefused, match="more.txt has been changed"):
+        artifacts.load(changed)
 
 
 class Bomb:
@@ -140,3 +160,106 @@ def test_a_damaged_manifest_of_an_unregistered_model_is_refused(
         path.write_text(text)
         with pytest.raises(ArtifactRefused, match=artifacts.MANIFEST_FILE):
             artifacts.find("m", "f00")
+
+
+KEY, OTHER = "a key of the team", "another key"
+
+
+@pytest.fixture
+def signed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    monkeypatch.setenv(artifacts.SIGNING_KEY, KEY)
+    return artifacts.save("m", "f00", {"weights": [1]}, {})
+
+
+def test_with_a_key_manifests_are_signed_and_verified(home: Path, signed: Artifact) -> None:
+    assert artifacts.load(signed)[0] == {"weights": [1]}
+    assert artifacts.find("m", "f00") == signed
+    text = file(home, artifacts.SIGNATURE_FILE).read_text()
+    assert len(text) == 64 and KEY not in text
+
+
+@pytest.mark.usefixtures("never_unpickled")
+def test_any_damage_to_a_signature_is_refused(home: Path, signed: Artifact) -> None:
+    for each in damaged(file(home, artifacts.SIGNATURE_FILE).read_bytes()):
+        file(home, artifacts.SIGNATURE_FILE).write_bytes(each)
+        with pytest.raises(ArtifactRefused, match="is of no key in DAYLOOP_SIGNING_KEY"):
+            artifacts.load(signed)
+
+
+@pytest.mark.usefixtures("never_unpickled")
+def test_what_another_key_has_signed_is_refused(
+    signed: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(artifacts.SIGNING_KEY, OTHER)
+    with pytest.raises(ArtifactRefused, match="is of no key") as refusal:
+        artifacts.load(signed)
+    assert KEY not in str(refusal.value) and OTHER not in str(refusal.value)
+    with pytest.raises(ArtifactRefused, match="is of no key"):
+        artifacts.sign(signed)
+
+
+def test_a_key_is_replaced_by_naming_both_for_a_while(
+    signed: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(artifacts.SIGNING_KEY, f"{OTHER}, {KEY}")
+    artifacts.load(signed)
+    newer = artifacts.save("m", "f01", {}, {})
+    monkeypatch.setenv(artifacts.SIGNING_KEY, OTHER)
+    artifacts.load(newer)
+
+
+@pytest.mark.usefixtures("never_unpickled")
+def test_with_a_key_unsigned_models_are_refused(
+    stored: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(artifacts.SIGNING_KEY, KEY)
+    for refused in (artifacts.load, artifacts.manifest):
+        with pytest.raises(ArtifactRefused, match="is not signed"):
+            refused(stored)
+    with pytest.raises(ArtifactRefused, match="is not signed"):
+        artifacts.find("m", "f00")
+
+
+def test_a_model_from_before_there_was_a_key_can_be_signed(
+    stored: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts.sign(stored)  # without a key it does nothing
+    monkeypatch.setenv(artifacts.SIGNING_KEY, KEY)
+    artifacts.sign(stored)
+    assert artifacts.load(stored)[1]["seconds"] == 1.5
+    changed = Artifact(stored.path, "0" * 64)
+    with pytest.raises(ArtifactRefused, match="not the one that was registered"):
+        artifacts.sign(changed)
+
+
+@pytest.mark.usefixtures("never_unpickled")
+def test_a_signed_model_is_not_another_ones_wherever_it_is_copied(
+    home: Path, signed: Artifact
+) -> None:
+    shutil.copytree(home / signed.path, home / "models" / "m" / "f01")
+    with pytest.raises(ArtifactRefused, match="is of no key"):
+        artifacts.load(Artifact("models/m/f01", signed.sha256))
+
+
+EVIL = ["../../etc/passwd", "models/m/../f00", "/models/m/f00", "models/m/f00\n", "models/M/f"]
+EVIL += ["models/m/f00/x", "models//f00", "models/m/", "xmodels/m/f00", "models/m/f 0"]
+EVIL += ["models/m/.f", ""]
+
+
+@pytest.mark.parametrize("path", EVIL)
+def test_what_is_no_place_of_a_model_is_refused_whole(path: str) -> None:
+    with pytest.raises(ArtifactRefused, match="is no place of a model"):
+        Artifact(path, "0")
+
+
+def test_it_is_said_which_libraries_are_others(
+    stored: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = artifacts.manifest(stored)
+    assert artifacts.differences(manifest) == ()
+    numpy = manifest["libraries"]["numpy"]
+    there = {**manifest, "machine": "abacus", "libraries": {**artifacts.libraries(), "numpy": "1"}}
+    assert artifacts.differences(there) == (
+        f"numpy was 1, is {numpy}",
+        f"machine was abacus, is {artifacts.machine()}",
+    )

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable
+from datetime import date
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core import artifacts, lake, registry
+from core import artifacts, gate, lake, registry, training
 from core.artifacts import Artifact
+from tests.core import synthetic
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["workers", "pytest"])
@@ -74,7 +76,7 @@ def register(model: str, number: int) -> None:
     registry.register(model, Artifact(f"models/{model}/{number}", "0"), by="gate", reason="test")
 
 
-def promote(model: str, version: int, over: int) -> None:
+def promote(model: str, version: int, over: int | None) -> None:
     try:
         registry.promote(model, version, by="gate", reason="test", over=over)
     except registry.ModelRefused:
@@ -83,3 +85,24 @@ def promote(model: str, version: int, over: int) -> None:
 
 def save(model: str, fingerprint: str, weight: int) -> None:
     artifacts.save(model, fingerprint, {"weight": weight}, {"seconds": weight})
+
+
+def promote_for_ever(told: Any, model: str, versions: int) -> None:
+    while True:
+        serving = registry.champion(model)
+        number = serving.number % versions + 1 if serving else 1
+        registry.promote(model, number, by="gate", reason="test")
+        told.value += 1
+
+
+def retrain(folder: Path, as_of: date) -> None:
+    """A retraining as its flow does it: fitted, judged, registered and promoted."""
+    model, shop = synthetic.model(), synthetic.dataset(folder, synthetic.buys())
+    planned = training.plan(model, {"buys": shop}, as_of)
+    training.prepare(model, {"buys": shop}, planned)
+    fitted = [training.fit(model, candidate, planned) for candidate in model.candidates]
+    challenger, reason = gate.choose(model, fitted, planned)
+    serving = registry.champion(model.name)
+    over = serving.number if serving else 0
+    artifact = challenger.artifact
+    registry.register(model.name, artifact, by="gate", reason=reason, promote_over=over)

@@ -21,8 +21,11 @@ from deltalake import DeltaTable
 VOLATILE = {
     "at",
     "loaded_at",
+    "recorded_at",
     "run_id",
     "seconds",
+    "peak_mb",
+    "latency_ms",
     "code_version",
     "table_version",
     "sha256",  # the registry's: of a manifest, which holds the seconds of the fit
