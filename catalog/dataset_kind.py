@@ -77,7 +77,8 @@ class Dataset:
         require_types(self)
         require_name(self.name)
         require(
-            self.name not in RESERVED and not self.name.endswith(("_quarantine", "_predictions")),
+            self.name not in RESERVED
+            and not self.name.endswith(("_quarantine", "_predictions", "_requests")),
             "name",
             f"'{self.name}' is the name of one of the loop's own tables",
         )
