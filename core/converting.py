@@ -84,6 +84,13 @@ def to_type(texts: pa.Array, kind: str, date_format: str | None, zone: str) -> C
     return _once_per_text(texts, lambda unique: _formatted(unique, date_format, zone))
 
 
+def nul_codes(texts: pa.Array, codes: Codes | None = None) -> Codes | None:
+    """Codes with the texts that have a NUL in them."""
+    if np.frombuffer(texts.buffers()[2] or b"", np.uint8).min(initial=1):
+        return codes
+    return coded(pc.match_substring(texts, "\0"), NUL_CHARACTER, codes)
+
+
 def coded(failed: Any, rule: str, codes: Codes | None = None) -> Codes | None:
     """Codes with the rule where the mask (pyarrow or numpy) is set; None stays for no failure."""
     mask = as_mask(failed)
@@ -361,28 +368,27 @@ class Parsed:
 
 def rows_as_json(columns: Mapping[str, pa.Array]) -> pa.Array:
     """Each row as a JSON object of texts, numbers, booleans and instants."""
-    parts: list[Any] = []
+    parts, before = [], "{"
     for name, values in columns.items():
-        parts += [(',"' if parts else '{"') + _escape(name) + '":', _as_json(values)]
-    return pc.binary_join_element_wise(*parts, "}", "")
-
-
-def _as_json(values: pa.Array) -> pa.Array:
-    texts = values.cast(pa.string())
-    if pa.types.is_timestamp(values.type):
-        texts = pc.replace_substring(texts, " ", "T")
-    elif pa.types.is_string(values.type):
-        texts = _escaped(texts)
-    else:
-        return pc.fill_null(texts, "null")
-    return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")
+        texts, quote = values.cast(pa.string()), ""
+        if pa.types.is_string(values.type):
+            texts, quote = _escaped(texts), '"'
+        elif pa.types.is_timestamp(values.type):
+            texts, quote = pc.replace_substring(texts, " ", "T"), '"'
+        if values.null_count:
+            texts = pc.binary_join_element_wise(quote, texts, quote, "")
+            texts, quote = pc.fill_null(texts, "null"), ""
+        parts += [f'{before}"{_escape(name)}":{quote}', texts]
+        before = f"{quote},"
+    return pc.binary_join_element_wise(*parts, before[:-1] + "}", "")
 
 
 def _escaped(texts: pa.Array) -> pa.Array:
-    if np.frombuffer(texts.buffers()[2] or b" ", np.uint8).min(initial=32) < 32:
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    if ((data < 32) | (data == ord('"')) | (data == ord("\\"))).any():
         words = (word and _escape(word) for word in texts.to_pylist())
         return pa.array(words, pa.string())
-    return pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    return texts
 
 
 def _escape(text: str) -> str:

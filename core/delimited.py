@@ -17,12 +17,11 @@ from catalog.kinds import Source
 from core.converting import (
     FIELD_COUNT,
     MALFORMED_QUOTES,
-    NUL_CHARACTER,
     STRAY_RETURN,
     Broken,
     Converted,
     Parsed,
-    coded,
+    nul_codes,
     rows_as_json,
     to_type,
 )
@@ -234,8 +233,7 @@ def _typed(
     }
     for column in texts if nul else ():
         values, codes = typed.get(column, (texts[column], None))
-        found = pc.match_substring(texts[column], "\0")
-        typed[column] = values, coded(found, NUL_CHARACTER, codes)
+        typed[column] = values, nul_codes(texts[column], codes)
     return typed
 
 

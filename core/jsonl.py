@@ -27,7 +27,6 @@ from core.converting import (
     NOT_AN_INTEGER,
     NOT_JSON,
     NOT_TEXT,
-    NUL_CHARACTER,
     OUT_OF_RANGE,
     TYPES,
     Broken,
@@ -39,6 +38,7 @@ from core.converting import (
     coded,
     finite,
     merged,
+    nul_codes,
     to_type,
 )
 from core.scanning import Chunk, check_columns, check_names, chunks, refuse
@@ -275,7 +275,7 @@ def _finished(
         return finite(values, codes)
     if kind in ("int", "bool"):
         return values, codes
-    codes = coded(pc.match_substring(values, "\0"), NUL_CHARACTER, codes)
+    codes = nul_codes(values, codes)
     if kind == "string":
         return values, codes
     moments, why = to_type(values, kind, source.date_formats.get(column), source.timezone)

@@ -13,7 +13,6 @@ from catalog.kinds import Source
 from core.converting import (
     INSTANT,
     LOCAL,
-    NUL_CHARACTER,
     OUT_OF_RANGE,
     TOO_PRECISE,
     TYPES,
@@ -25,6 +24,7 @@ from core.converting import (
     in_range,
     localize,
     merged,
+    nul_codes,
     only_where,
     rows_as_json,
 )
@@ -132,7 +132,7 @@ def _widens(found: pa.DataType, kind: str) -> bool:
 def _widened(values: pa.Array, kind: str, zone: str) -> Converted:
     if kind == "string":
         values = values.cast(pa.string())
-        return values, coded(pc.match_substring(values, "\0"), NUL_CHARACTER)
+        return values, nul_codes(values)
     if kind == "float":
         return finite(values.cast(pa.float64()))
     if kind != "datetime":
