@@ -60,7 +60,8 @@ def snapshot(
     for before, after in zip(past, future, strict=True) if with_labels else ((b, {}) for b in past):
         if not any(len(rows) for rows in before.values()):
             continue
-        entities = {entity for rows in before.values() for entity in rows[model.entity]}
+        known = pd.concat([rows[model.entity] for rows in before.values()])
+        entities = pd.Index(known.unique())
         frame = _checked(model, model.features(moment, **before), entities)
         if not len(frame):
             continue
@@ -94,13 +95,13 @@ def labels_of(
     return pd.concat(labels).loc[entities]
 
 
-def _checked(model: Model, frame: pd.DataFrame, entities: set[Any]) -> pd.DataFrame:
+def _checked(model: Model, frame: pd.DataFrame, entities: pd.Index) -> pd.DataFrame:
     problem = None
     if not isinstance(frame, pd.DataFrame) or not len(frame.columns):
         problem = "must return a DataFrame with a row an entity"
     elif frame.index.name != model.entity or not frame.index.is_unique:
         problem = f"must be indexed by {model.entity}, each once"
-    elif not entities.issuperset(frame.index):
+    elif (entities.get_indexer(frame.index) < 0).any():  # isin makes Python objects of texts
         problem = f"returned a {model.entity} that it was given no rows of"
     elif not all(isinstance(name, str) for name in frame) or not frame.columns.is_unique:
         problem = "must name each column by a text of its own"

@@ -29,7 +29,6 @@ from core import (
     profiles,
     reading,
     relations,
-    unusual,
     verdicts,
 )
 from core.dating import Dated, dated
@@ -120,7 +119,6 @@ def load(
     for run in () if dry_run else runs_of(days):
         ledger.record(dataset.name, run, [entry for entry in entries if entry.day in run])
     warned = verdicts.warnings(dataset, days, spool, off)
-    warned += [] if dry_run else unusual.news(dataset, days)
     return _summary(dataset, interval, entries, version, warned, changed=True)
 
 
@@ -172,8 +170,7 @@ def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]
     if table and ledger.in_flux(table, entries) & known.keys():
         return None
     version = table.version() if table else None
-    told = unusual.news(dataset, list(known))  # again, in case a kill came before it was told
-    return _summary(dataset, interval, list(known.values()), version, told, changed=False)
+    return _summary(dataset, interval, list(known.values()), version, (), changed=False)
 
 
 def _sha256s(landed: Sequence[Landed], day: date | None) -> str:
@@ -268,7 +265,7 @@ def _commit(dataset: Dataset, days: list[date], refused: set[date], spool: Spool
             )
         if dataset.key and version > spool.compared_with + number:
             relations.require_alone(dataset, days, run, spool, version)
-        profiles.record(dataset.name, run, unusual.judged(dataset, run, profiled.result()))
+        profiles.record(dataset.name, run, profiled.result())
     return version
 
 

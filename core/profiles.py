@@ -22,17 +22,6 @@ SCHEMA = pa.schema(
         "value": pa.float64(),
     }
 )
-JUDGED = pa.schema(
-    [
-        *SCHEMA,
-        ("centre", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("sigmas", pa.float64()),
-        ("verdict", pa.string()),
-        ("rule", pa.string()),
-    ]
-)
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 NUMERIC = ("int", "float")
 Array = npt.NDArray[Any]

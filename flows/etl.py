@@ -5,10 +5,13 @@ the source. Running it again changes nothing.
 """
 
 import logging
+from dataclasses import replace
 from datetime import date
 
 from prefect import flow
 
+import catalog
+from core import unusual
 from core.errors import DataRefused
 from core.intervals import Interval
 from core.loading import Loaded
@@ -64,7 +67,9 @@ def log_loaded(loaded: Loaded) -> None:
 
 
 def tell_of(loaded: Loaded) -> None:
-    """Tells about refused days and warnings, and that what was told before is over."""
+    """Tells about refused and unusual days and warnings, and that what was told before is over."""
+    news = unusual.news(catalog.dataset(loaded.dataset), loaded.interval)
+    loaded = replace(loaded, warnings=(*loaded.warnings, *news))
     if alerts := [*messages.refused(loaded), *messages.warned(loaded)]:
         alerting.tell(alerts)
     if loaded.changed:

@@ -9,7 +9,7 @@ import pytest
 from pandera.pandas import Column, DataFrameSchema
 
 from catalog.kinds import Dataset, File, Limits
-from core import lake, landing, loading, profiles
+from core import landing, loading, unusual
 from core.intervals import DAY, Interval
 
 FIRST, DAYS, ROWS = date(2026, 1, 1), 70, 400
@@ -30,7 +30,7 @@ def day_of_sales(number: int, rows: int, nulls: float, times: float) -> pd.DataF
     return pd.DataFrame({"at": f"{FIRST + number * DAY}", "amount": amount, "coupon": coupon})
 
 
-def load(folder: Path, *last: tuple[int, float, float], **changes: object) -> loading.Loaded:
+def load(folder: Path, *last: tuple[int, float, float], **changes: object) -> Dataset:
     """The history in one go, then each of the last days, of so many rows, nulls and amounts."""
     file = folder / "sales.csv"
     declared = Dataset(
@@ -47,8 +47,12 @@ def load(folder: Path, *last: tuple[int, float, float], **changes: object) -> lo
     intervals = [Interval(FIRST, FIRST + DAYS * DAY)]
     intervals += [Interval.of_day(FIRST + (DAYS + n) * DAY) for n in range(len(last))]
     for interval in intervals:
-        loaded = loading.load(declared, interval, landing.land(declared, interval))
-    return loaded
+        loading.load(declared, interval, landing.land(declared, interval))
+    return declared
+
+
+def news(declared: Dataset) -> list[tuple[date, str, str]]:
+    return unusual.news(declared, Interval.of_day(FIRST + DAYS * DAY))
 
 
 @pytest.mark.parametrize(
@@ -62,36 +66,47 @@ def load(folder: Path, *last: tuple[int, float, float], **changes: object) -> lo
 def test_half_the_rows_or_three_times_the_nulls_are_told_on_the_first_day(
     home: Path, tmp_path: Path, day: tuple[int, float, float], rule: str
 ) -> None:
-    loaded = load(tmp_path, day)
-    assert loaded.refused == ()
-    assert rule in [name for _, name, _ in loaded.warnings]
-    told = {day for day, _, _ in loaded.warnings}
-    assert told == {FIRST + DAYS * DAY}
+    told = news(load(tmp_path, day))
+    assert rule in [name for _, name, _ in told]
+    assert {day for day, _, _ in told} == {FIRST + DAYS * DAY}
 
 
 def test_it_says_what_was_and_what_is_usual(home: Path, tmp_path: Path) -> None:
-    words = {name: words for _, name, words in load(tmp_path, (ROWS // 2, 0.02, 1.0)).warnings}
+    words = {name: words for _, name, words in news(load(tmp_path, (ROWS // 2, 0.02, 1.0)))}
     assert words["unusual rows"].startswith("unusual rows: 195, usual are ")
     assert "sigma" in words["unusual rows"]
 
 
+def volume(declared: Dataset, interval: Interval) -> pd.DataFrame:
+    found = unusual.judged(declared, interval)
+    return found[(found["column"] == "") & (found["metric"] == "rows")].sort_values("day")
+
+
 def test_a_usual_day_has_limits_and_no_news(home: Path, tmp_path: Path) -> None:
-    assert load(tmp_path, (ROWS, 0.02, 1.0)).warnings == ()
-    where = lake.equal(dataset="sales", day=FIRST + DAYS * DAY, column="", metric="rows")
-    (row,) = lake.read(profiles.TABLE, where).to_pylist()  # type: ignore[union-attr]
+    declared = load(tmp_path, (ROWS, 0.02, 1.0))
+    assert news(declared) == []
+    (row,) = volume(declared, Interval.of_day(FIRST + DAYS * DAY)).to_dict("records")
     assert row["verdict"] == "usual"
     assert row["low"] < row["value"] < row["high"]
     assert 350 < row["centre"] < 450
 
 
+def test_a_change_that_lasts_is_news_on_its_first_day(home: Path, tmp_path: Path) -> None:
+    half = (ROWS // 2, 0.02, 1.0)
+    declared = load(tmp_path, half, half, half)
+    whole = Interval(FIRST + DAYS * DAY, FIRST + (DAYS + 3) * DAY)
+    told = [day for day, name, _ in unusual.news(declared, whole) if name == "unusual rows"]
+    assert told == [whole.start]
+    later = Interval.of_day(whole.end - DAY)
+    assert "unusual rows" not in [name for _, name, _ in unusual.news(declared, later)]
+
+
 def test_too_little_history_says_learning_and_not_usual(home: Path, tmp_path: Path) -> None:
-    load(tmp_path, limits=Limits(learn_days=28))
-    rows = lake.read(profiles.TABLE, lake.equal(dataset="sales", column="", metric="rows"))
-    assert rows is not None
-    verdicts = rows.sort_by("day")["verdict"].to_pylist()
+    declared = load(tmp_path, limits=Limits(learn_days=28))
+    verdicts = volume(declared, Interval(FIRST, FIRST + DAYS * DAY))["verdict"].tolist()
     assert verdicts[:28] == ["learning"] * 28
     assert set(verdicts[28:]) <= {"usual", "unusual"}
 
 
 def test_a_dataset_may_do_without(home: Path, tmp_path: Path) -> None:
-    assert load(tmp_path, (ROWS // 2, 0.02, 1.0), limits=None).warnings == ()
+    assert news(load(tmp_path, (ROWS // 2, 0.02, 1.0), limits=None)) == []
