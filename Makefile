@@ -1,12 +1,13 @@
 # `make` lists what there is. Nothing is needed beforehand but Python 3.11+ and make.
 PYTHON ?= python3
+ROWS ?= 1000000
 BIN := .venv/bin
 lock = $(BIN)/.lock-$(shell cat $(1) 2>/dev/null | cksum | tr -d ' ')
 RUN_LOCK := $(call lock,requirements.txt)
 DEV_LOCK := $(call lock,requirements.txt requirements-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -22,6 +23,9 @@ lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and that the locks are current
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: $(DEV_LOCK)  ## speed and memory beside bare scripts, in a few minutes; ROWS=10000000 for the large ones
+	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
