@@ -234,7 +234,9 @@ def test_two_backfills_of_overlapping_days_at_once_end_as_one(
         running = [site.start(*each, DAYLOOP_HOME=str(home)) for each in ranges]
         assert [each.wait(240) for each in running] == [0, 0]
 
-        assert contents(home) == undisturbed.contents
+        found = contents(home)
+        found.pop("outbox", None)  # the last days of a shorter range may have been news
+        assert found == undisturbed.contents
         monkeypatch.setenv("DAYLOOP_HOME", str(home))
         assert ledger.trust("visits", HALF_YEAR).reason == ""
 
