@@ -160,7 +160,7 @@ def deliver(
     with contextlib.suppress(LakeBusy):
         outbox_table.tidy(start - timedelta(minutes=1))
     tallies = delivery.run(receivers, clock, began + seconds)
-    back = _back_again(list(tallies), clock())
+    back = _back_again(list(tallies), clock(), timedelta(seconds=seconds))
     if back or any(tally.mourned for tally in tallies.values()):  # that goes to the others now
         others = [each for each in receivers if not tallies[each.name].mourned]
         for name, tally in delivery.run(others, clock, began + seconds).items():
@@ -169,8 +169,11 @@ def deliver(
     return tallies
 
 
-def _back_again(names: Sequence[str], now: datetime) -> list[Alert]:
-    """Resolves what was told of receivers that could not be told and have got alerts since."""
+def _back_again(names: Sequence[str], now: datetime, run: timedelta) -> list[Alert]:
+    """Resolves what was told of receivers that could not be told and have got alerts since.
+
+    What they got in the run that found them dead does not count: it says nothing of after.
+    """
     prints = {n: Alert(kind=UNDELIVERED, subject=n, title="").fingerprint for n in names}
     story = _Story(set(prints.values()))
     mourned = {name: story.last[thing] for name, thing in prints.items() if story.open.get(thing)}
@@ -180,7 +183,7 @@ def _back_again(names: Sequence[str], now: datetime) -> list[Alert]:
     over = []
     for name, since in mourned.items():
         got = pc.and_(pc.equal(pairs["receiver"], name), pc.equal(pairs["event"], "delivered"))
-        if (pc.max(pairs.filter(got)["at"]).as_py() or since) > since:
+        if (pc.max(pairs.filter(got)["at"]).as_py() or since) > since + run:
             over.append(resolve(UNDELIVERED, name, text="It gets alerts again.", now=now))
     return [each for each in over if each]
 
