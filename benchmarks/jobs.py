@@ -21,8 +21,11 @@ from pandera.pandas import Check, Column, DataFrameSchema
 from benchmarks import data
 from catalog.kinds import Dataset, File
 from catalog.models import churn
-from core import features, lake, landing, loading
+from core import lake
 from core.intervals import DAY, Interval
+from core.load import loading
+from core.models import features
+from core.sources import landing
 
 HISTORY = Interval(date(1997, 1, 1), date(1998, 7, 1))
 RULES = DataFrameSchema(

@@ -22,7 +22,7 @@ from pyarrow import csv
 
 from benchmarks import bare, data
 from catalog.kinds import File
-from core import reading
+from core.reader import reading
 
 COLUMNS = {"customer_id": "string", "date": "datetime", "cds": "int", "amount": "float"}
 WRONG = {"cds": "1.7", "amount": "n/a", "date": "01/02/1997"}

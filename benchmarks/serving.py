@@ -45,8 +45,10 @@ MB = 1_000_000
 def train() -> dict[str, Any]:
     """Loads the sample and fits each candidate; their artifacts by name."""
     import catalog
-    from core import landing, loading, training
     from core.intervals import Interval
+    from core.load import loading
+    from core.models import training
+    from core.sources import landing
 
     model, sales = catalog.model("churn"), catalog.dataset("sales")
     interval = Interval(date(1997, 1, 1), AS_OF)
@@ -59,7 +61,7 @@ def train() -> dict[str, Any]:
 
 def promote(artifact: Any) -> int:
     """Makes it the champion; its version."""
-    from core import registry
+    from core.models import registry
 
     number = registry.register("churn", artifact, by="bench", reason="to be measured")
     registry.promote("churn", number, by="bench", reason="to be measured")
@@ -72,7 +74,7 @@ def bare(path: str, sha256: str, port: int, jobs: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from core.artifacts import Artifact, load
+    from core.models.artifacts import Artifact, load
 
     estimator, manifest = load(Artifact(path, sha256))
     if hasattr(estimator, "n_jobs"):

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from core import artifacts, home, lake, ledger, registry
+from core import home, lake, ledger
 from core.errors import ArtifactRefused, LakeDamaged
+from core.models import artifacts, registry
 
 KEEP_HOURS = 168  # younger files may belong to a reader or a commit that is under way
 SMALL_FILES = 8  # fewer in one partition are not worth writing again

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from catalog.kinds import Dataset
-from core import content, contracts, lake, ledger
+from core import content, lake, ledger
 from core.errors import UsageError
-from core.spool import MONTH
+from core.load import contracts
+from core.load.spool import MONTH
 
 SAMPLES = 5
 

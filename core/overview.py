@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date
 
-from core import artifacts, lake, ledger, outbox, registry
+from core import lake, ledger
+from core.alerting import outbox
 from core.errors import ArtifactRefused
 from core.intervals import DAY, Interval
+from core.models import artifacts, registry
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,13 @@ from datetime import date, timedelta
 from statistics import mean
 
 from catalog.kinds import Dataset, Model
-from core import contracts, lake, ledger, policy, scoring, training
+from core import lake, ledger
 from core.errors import DataRefused, DayloopError
-from core.features import Datasets
 from core.intervals import DAY, Interval
+from core.load import contracts
+from core.models import scoring, training
+from core.models.features import Datasets
+from core.watch import policy
 
 MOST_MISSED = 31  # days that the daily loop catches up with by itself
 

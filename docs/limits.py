@@ -17,11 +17,11 @@ from scipy import stats
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from core import run_rules  # noqa: E402
-from core.levels import Kind, Series, expect  # noqa: E402
-from core.limits import OTHERS, PARTS, judge_days  # noqa: E402
-from core.robust import Array  # noqa: E402
-from core.series import COUNT, SHARE, VALUES  # noqa: E402
+from core.quality import run_rules  # noqa: E402
+from core.quality.levels import Kind, Series, expect  # noqa: E402
+from core.quality.limits import OTHERS, PARTS, judge_days  # noqa: E402
+from core.quality.robust import Array  # noqa: E402
+from core.quality.series import COUNT, SHARE, VALUES  # noqa: E402
 
 PAGE = Path(__file__).with_name("limits.md")
 ALARMS, WINDOW, LEARN = 0.01, 56, 28

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import catalog
-from core import outbox, receivers
-from core.alerts import Alert, Severity
+from core.alerting import outbox, receivers
+from core.alerting.alerts import Alert, Severity
+from core.alerting.receivers import Receiver
 from core.errors import UsageError
 from core.intervals import utc_now
-from core.receivers import Receiver
 
 # What each kind is about: a dataset, a model or a flow.
 KINDS: dict[str, tuple[Severity, str]] = {

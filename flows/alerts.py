@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core import outbox
+from core.alerting import outbox
+from core.alerting.outbox import Record
 from core.intervals import utc_now
-from core.outbox import Record
 
 LATELY = timedelta(days=7)
 

@@ -17,10 +17,10 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 import catalog
-from core import backfilling, loading
 from core.errors import SourceEmpty
 from core.intervals import Interval
-from core.loading import Loaded
+from core.load import backfilling, loading
+from core.load.loading import Loaded
 from flows.etl import load_days, log_loaded, raise_if_refused, tell_of
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data

@@ -12,13 +12,15 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core import planning, policy, registry, training
+from core import planning
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete, NotTrained
 from core.intervals import DAY, runs_of
-from core.loading import Loaded
-from core.monitoring import Watched
-from core.policy import Retraining
-from core.scoring import Scored
+from core.load.loading import Loaded
+from core.models import registry, training
+from core.models.scoring import Scored
+from core.watch import policy
+from core.watch.monitoring import Watched
+from core.watch.policy import Retraining
 from flows.etl import load_days, raise_if_refused
 from flows.monitor import watch
 from flows.parameters import day_before, run_name

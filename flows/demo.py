@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import catalog
-from core import outbox
+from core.alerting import outbox
 from core.intervals import DAY, Interval
-from core.loading import Loaded
+from core.load.loading import Loaded
 from core.overview import Overview
 from core.overview import overview as look
 from flows.backfill import backfill

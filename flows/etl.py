@@ -11,10 +11,10 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core import unusual
 from core.errors import DataRefused
 from core.intervals import Interval
-from core.loading import Loaded
+from core.load.loading import Loaded
+from core.quality import unusual
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data, messages
 from tasks.patience import source_seconds

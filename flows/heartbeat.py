@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import catalog
 from catalog.kinds import DeclarationError
-from core import deadman, receivers
-from core import heartbeat as watch
-from core.heartbeat import Heartbeat
-from core.receivers import Receiver
+from core.alerting import deadman, receivers
+from core.alerting import heartbeat as watch
+from core.alerting.heartbeat import Heartbeat
+from core.alerting.receivers import Receiver
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ for the day when Prefect is what died.
 
 from prefect import flow
 
-from core.heartbeat import Heartbeat
+from core.alerting.heartbeat import Heartbeat
 from flows.heartbeat import look
 from tasks import alerting
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import catalog
-from core import artifacts, registry
 from core.errors import ArtifactRefused
-from core.metrics import Estimate
-from core.registry import Version
+from core.models import artifacts, registry
+from core.models.metrics import Estimate
+from core.models.registry import Version
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import date
 
 from prefect import flow
 
-from core.monitoring import Watched, is_news
+from core.watch.monitoring import Watched, is_news
 from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, messages, models
 

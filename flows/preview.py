@@ -1,8 +1,8 @@
 """Preview: what this checkout would make of the lake's last days. Reads only; not a flow."""
 
 import catalog
-from core import preview as previewing
-from core.preview import Preview, Tolerances
+from core.ci import preview as previewing
+from core.ci.preview import Preview, Tolerances
 from flows import show_preview  # noqa: F401  registers its form
 
 

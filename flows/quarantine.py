@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import catalog
 from core import lake
 from core.intervals import Interval
-from core.loading import quarantine as table_of
+from core.load.loading import quarantine as table_of
 
 SAMPLES = 3
 

@@ -4,9 +4,9 @@ import logging
 from dataclasses import dataclass
 
 import catalog
-from core import registry
-from core import reproduce as reproducing
-from core.reproduce import Reproduced
+from core.models import registry
+from core.models import reproduce as reproducing
+from core.models.reproduce import Reproduced
 
 log = logging.getLogger("dayloop")
 

@@ -9,7 +9,7 @@ from datetime import date
 from prefect import flow
 
 from core.intervals import Interval
-from core.requeue import Requeued
+from core.load.requeue import Requeued
 from flows.etl import raise_if_refused, tell_of
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core import runs as experiments
-from core.runs import Run
+from core.models import runs as experiments
+from core.models.runs import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import date
 
 from prefect import flow
 
-from core.scoring import Scored
+from core.models.scoring import Scored
 from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, models
 

@@ -4,7 +4,7 @@ Runs until it is stopped. Needs `DAYLOOP_API_TOKEN` in its environment where oth
 """
 
 import catalog
-from core import serving
+from core.serving import app as serving
 
 
 def serve(model: str, *, host: str = "127.0.0.1", port: int = 8080, log: bool = False) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from core.history import Difference
 from core.intervals import runs_of
-from core.loading import Loaded
+from core.load.loading import Loaded
 from core.overview import Overview
 from core.planning import DatasetPlan, ModelPlan
 from flows.quarantine import Quarantine

@@ -1,6 +1,6 @@
 """How alerts, their trial and the heartbeat look."""
 
-from core.heartbeat import Heartbeat
+from core.alerting.heartbeat import Heartbeat
 from flows.alert_test import Trial
 from flows.alerts import Alerts, in_words
 from flows.show import as_text, table

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from core.lineage import Lineage
-from core.provenance import Source
+from core.models.lineage import Lineage
+from core.models.provenance import Source
 from flows.models import Models, VersionNow
 from flows.reproduce import Reproductions
 from flows.runs import Runs

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.preview import Preview
+from core.ci.preview import Preview
 from flows.show import as_json, as_text, commands, table
 
 DAYS = 3

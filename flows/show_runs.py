@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from core.intervals import DAY
-from core.monitoring import Watched
-from core.scoring import Scored
+from core.models.scoring import Scored
+from core.watch.monitoring import Watched
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
 from flows.show import as_text, commands, loaded, table

@@ -3,8 +3,8 @@
 from datetime import date
 
 import catalog
-from core import lineage
-from core.lineage import Lineage
+from core.models import lineage
+from core.models.lineage import Lineage
 
 
 def why(model: str, *, entity: str, day: date) -> Lineage:

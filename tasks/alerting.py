@@ -7,12 +7,13 @@ from typing import Any
 from prefect import runtime, task
 from prefect.exceptions import MissingResult
 
-from core import deadman, ledger, outbox, receivers
-from core.alerts import Alert
+from core import ledger
+from core.alerting import deadman, outbox, receivers
+from core.alerting.alerts import Alert
+from core.alerting.receivers import Receiver
 from core.errors import DayloopError, UsageError
 from core.intervals import Interval
-from core.monitoring import Watched
-from core.receivers import Receiver
+from core.watch.monitoring import Watched
 from tasks import messages, secrets
 from tasks.patience import ON_LAKE
 

@@ -5,13 +5,14 @@ from datetime import date
 from prefect import runtime, task
 
 import catalog
-from core import backfilling, landing, loading
-from core import requeue as requeueing
 from core.errors import SourceEmpty
 from core.intervals import Interval
-from core.landing import Landed
-from core.loading import Loaded
-from core.requeue import Requeued
+from core.load import backfilling, loading
+from core.load import requeue as requeueing
+from core.load.loading import Loaded
+from core.load.requeue import Requeued
+from core.sources import landing
+from core.sources.landing import Landed
 from tasks import lineage, secrets
 from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
 

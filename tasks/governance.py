@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from prefect import task
 
 import catalog
-from core import outbox, registry
-from core.alerts import Alert, Severity
+from core.alerting import outbox
+from core.alerting.alerts import Alert, Severity
+from core.models import registry
 from tasks import alerting, messages
 from tasks.patience import ON_LAKE
 

@@ -10,9 +10,9 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
 import catalog
-from core.loading import Loaded
-from core.scoring import Scored
-from core.training import Plan
+from core.load.loading import Loaded
+from core.models.scoring import Scored
+from core.models.training import Plan
 
 
 def loaded(done: Loaded) -> None:

@@ -6,10 +6,10 @@ from prefect import runtime
 from prefect.utilities.urls import url_for
 
 import catalog
-from core.alerts import Alert
+from core.alerting.alerts import Alert
 from core.intervals import DAY, Interval
-from core.loading import Loaded
-from core.monitoring import Watched
+from core.load.loading import Loaded
+from core.watch.monitoring import Watched
 from tasks.models import Trained
 
 REFUSED, WARNED, FAILED, LATE_RUN = "refused_data", "data_warning", "failed_flow", "late_run"

@@ -10,13 +10,14 @@ from prefect.artifacts import create_markdown_artifact
 
 import catalog
 from catalog.kinds import Dataset
-from core import card, gate, home, registry, training
-from core import monitoring as watching
-from core import scoring as scores
-from core.gate import Decision, Verdict
-from core.monitoring import Watched
-from core.scoring import Scored
-from core.training import Fitted, Plan
+from core import home
+from core.models import card, gate, registry, training
+from core.models import scoring as scores
+from core.models.gate import Decision, Verdict
+from core.models.scoring import Scored
+from core.models.training import Fitted, Plan
+from core.watch import monitoring as watching
+from core.watch.monitoring import Watched
 from tasks import lineage
 from tasks.patience import ON_LAKE
 

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 
 from catalog.kinds import Http
-from core.addresses import aside
+from core.alerting.addresses import aside
+from core.alerting.webhooks import Answer, judge, reason
 from core.errors import SourceFailed, SourceUnreachable
-from core.webhooks import Answer, judge, reason
 
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 60.0

@@ -14,10 +14,10 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from catalog.kinds import Arrival, Http, PageNumber
-from core.addresses import AddressRefused, is_listed
+from core.alerting.addresses import AddressRefused, is_listed
 from core.errors import SourceFailed, UsageError
 from core.intervals import Interval
-from core.pages import SEPARATOR
+from core.reader.pages import SEPARATOR
 from core.sources import Secret
 from core.sources.fetching import Api, Loop, Page, Wanted
 from core.sources.paging import first, following, has_rows

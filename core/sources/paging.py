@@ -7,8 +7,8 @@ from contextlib import suppress
 import httpx
 
 from catalog.kinds import Cursor, Http, LinkHeader, PageNumber
-from core import pages
 from core.errors import SourceFailed
+from core.reader import pages
 from core.sources.fetching import Page, follow
 
 _LINK = re.compile(r'<([^>]*)>((?:[^<"]|"(?:[^"\\]|\\.)*")*)')

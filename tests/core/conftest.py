@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.artifacts import Artifact
-from tests.core import local_api
+from core.models.artifacts import Artifact
+from tests.core.serving import local_api
 
 
 @pytest.fixture(scope="session")

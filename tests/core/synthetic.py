@@ -10,8 +10,9 @@ import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from catalog.kinds import Candidate, Dataset, File, Gate, Model
-from core import landing, loading
 from core.intervals import DAY, Interval
+from core.load import loading
+from core.sources import landing
 
 START = date(2024, 1, 1)
 

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from core import care, lake, registry, training
+from core import care, lake
 from core.intervals import DAY
+from core.models import registry, training
 from tests.core import synthetic
-from tests.core.test_loading import FIRST, day_lines, load, orders, write
+from tests.core.load.test_loading import FIRST, day_lines, load, orders, write
 
 
 @pytest.fixture

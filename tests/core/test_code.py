@@ -166,7 +166,7 @@ def test_every_process_finds_the_same_hash() -> None:
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(program)],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(code.__file__).parent.parent,
+            cwd=Path(code.__file__).parents[1],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -5,7 +5,7 @@ import pytest
 from core import history
 from core.errors import UsageError
 from core.intervals import DAY
-from tests.core.test_loading import FIRST, day_lines, load, orders, write
+from tests.core.load.test_loading import FIRST, day_lines, load, orders, write
 
 
 @pytest.fixture

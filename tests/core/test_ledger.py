@@ -7,7 +7,7 @@ import pytest
 
 from core import lake, ledger
 from core.intervals import DAY, Interval
-from tests.core.test_loading import FIRST, day_lines, load, orders, write
+from tests.core.load.test_loading import FIRST, day_lines, load, orders, write
 
 NEXT = FIRST + DAY
 IN_FLUX = "a load of orders {} is under way or was cut off; let it end, or run it again"

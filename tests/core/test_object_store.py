@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from catalog.kinds import File
-from core import care, home, lake, outbox, registry, scoring, training
-from core.alerts import Alert
+from core import care, home, lake
+from core.alerting import outbox
+from core.alerting.alerts import Alert
+from core.models import registry, scoring, training
 from tests.core import synthetic
 from tests.flows.support import free_port, until
 

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from core import ledger, loading, planning
+from core import ledger, planning
 from core.errors import DataRefused
 from core.intervals import DAY, Interval
+from core.load import loading
 from tests.core import synthetic
-from tests.core.test_loading import FIRST, SCHEMA, day_lines, load, orders, write
+from tests.core.load.test_loading import FIRST, SCHEMA, day_lines, load, orders, write
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core import artifacts, gate, lake, registry, training
-from core.artifacts import Artifact
+from core import lake
+from core.models import artifacts, gate, registry, training
+from core.models.artifacts import Artifact
 from tests.core import synthetic
 
 context = multiprocessing.get_context("forkserver")

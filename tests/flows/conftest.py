@@ -13,8 +13,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from tests.core.local_receiver import Server as Receiver
-from tests.core.local_receiver import serve
+from tests.core.alerting.local_receiver import Server as Receiver
+from tests.core.alerting.local_receiver import serve
 from tests.flows.support import Server, free_port, is_up, program, until
 
 

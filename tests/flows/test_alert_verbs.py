@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from core import outbox, receivers
-from core.alerts import Alert
+from core.alerting import outbox, receivers
+from core.alerting.alerts import Alert
+from core.alerting.receivers import parse
 from core.intervals import utc_now
-from core.receivers import parse
 from tests.conftest import ROOT, Project
-from tests.core.local_receiver import Request, serve
-from tests.core.local_receiver import Server as Receiver
+from tests.core.alerting.local_receiver import Request, serve
+from tests.core.alerting.local_receiver import Server as Receiver
 from tests.flows.support import Server, free_port, rows, until
 
 NOT_THERE = "http://127.0.0.1:9/api"  # where no Prefect server is
@@ -177,7 +177,7 @@ def test_heartbeat_looks_without_any_prefect_server(
 def test_the_flow_around_heartbeat_does_the_same(
     server: Server, loaded: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
-    from core import heartbeat as watch
+    from core.alerting import heartbeat as watch
     from flows.heartbeat_flow import heartbeat
 
     monkeypatch.setattr(watch, "utc_now", lambda: utc_now() + timedelta(days=2))

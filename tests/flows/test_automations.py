@@ -18,8 +18,8 @@ from prefect.client.orchestration import get_client
 
 from deployments.automations import put, zombies
 from tests.conftest import PARTS, ROOT
-from tests.core.local_receiver import Server as Receiver
-from tests.core.local_receiver import serve
+from tests.core.alerting.local_receiver import Server as Receiver
+from tests.core.alerting.local_receiver import serve
 from tests.flows.support import Server, alerts, program, until
 
 pytestmark = pytest.mark.timeout(400)

@@ -198,7 +198,7 @@ import sys
 from datetime import date
 
 import catalog
-from core import backfilling
+from core.load import backfilling
 from core.intervals import Interval
 
 visits, interval = catalog.dataset("visits"), Interval(*map(date.fromisoformat, sys.argv[1:]))

@@ -17,7 +17,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 import catalog
 from tests.conftest import ROOT
-from tests.core.local_receiver import Server as Receiver
+from tests.core.alerting.local_receiver import Server as Receiver
 from tests.flows.support import Server, alerts, program, rows, until
 
 DECLARED = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]

@@ -16,9 +16,9 @@ import pytest
 from prefect.utilities.callables import parameter_schema
 
 import catalog
-from core import artifacts, registry
 from core.errors import ArtifactRefused, ModelRefused
-from core.registry import Record
+from core.models import artifacts, registry
+from core.models.registry import Record
 from flows.approve import approve
 from flows.promote import promote
 from flows.reject import reject

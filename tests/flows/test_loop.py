@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from core import artifacts, outbox, receivers, registry
+from core.alerting import outbox, receivers
 from core.errors import NotTrained
 from core.intervals import utc_now
+from core.models import artifacts, registry
 from flows.daily import daily
 from flows.monitor import monitor
 from flows.retrain import retrain
 from flows.score import score
-from tests.core.local_receiver import Request, serve
+from tests.core.alerting.local_receiver import Request, serve
 from tests.flows.support import alerts, contents, free_port, models, rows, versions
 
 FIRST_DAY = date(1998, 4, 1)

@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 import catalog
-from core import landing, loading, registry, scoring, training
 from core.intervals import Interval
+from core.load import loading
+from core.models import registry, scoring, training
+from core.sources import landing
 from tests.conftest import ROOT, Project
 
 AS_OF = date(1998, 4, 1)

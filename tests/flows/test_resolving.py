@@ -5,11 +5,11 @@ from datetime import date
 
 import pytest
 
-from core import outbox
-from core.alerts import Alert
-from core.drift import Measured
-from core.metrics import Estimate
-from core.monitoring import Realised, Watched
+from core.alerting import outbox
+from core.alerting.alerts import Alert
+from core.models.metrics import Estimate
+from core.watch.drift import Measured
+from core.watch.monitoring import Realised, Watched
 from tasks import alerting, governance, messages
 
 DAY = date(1998, 4, 2)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.core.local_receiver import Behaviour, Request
+from tests.core.alerting.local_receiver import Behaviour, Request
 
 Rows = list[dict[str, Any]]
 

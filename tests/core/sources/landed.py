@@ -10,9 +10,10 @@ import pytest
 from pandera.pandas import Column, DataFrameSchema
 
 from catalog.kinds import Dataset, Sql
-from core import home, landing
+from core import home
 from core.errors import DayloopError
 from core.intervals import DAY, Interval
+from core.sources import landing
 
 FIRST = date(2026, 1, 30)
 WEEK = Interval(FIRST, FIRST + 7 * DAY)

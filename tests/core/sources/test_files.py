@@ -14,10 +14,11 @@ from pandera.pandas import Column, DataFrameSchema
 
 from catalog.kinds import Arrival, Dataset, File, Source
 from core import home as places
-from core import lake, landing, loading
+from core import lake
 from core.errors import SourceEmpty, SourceUnreachable
 from core.intervals import DAY, Interval
-from core.sources import files
+from core.load import loading
+from core.sources import files, landing
 
 FIRST = date(2026, 1, 30)
 SCHEMA = DataFrameSchema({"id": Column(str), "at": Column("datetime64[us, UTC]")})

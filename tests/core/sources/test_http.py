@@ -20,12 +20,14 @@ import pytest
 from pandera.pandas import Column, DataFrameSchema
 
 from catalog.kinds import Cursor, Dataset, Http, LinkHeader, PageNumber
-from core import lake, landing, ledger, loading
+from core import lake, ledger
 from core.errors import DayloopError, SourceFailed, SourceUnreachable, UsageError
 from core.intervals import DAY, Interval
-from core.pages import SEPARATOR
-from core.sources import fetching, paging, pull
-from tests.core.local_receiver import Behaviour, Request, Server, serve
+from core.load import loading
+from core.reader.pages import SEPARATOR
+from core.sources import fetching, landing, paging, pull
+from tests.core.alerting.local_receiver import Behaviour, Request, Server, serve
+from tests.core.alerting.test_webhooks import _self_signed
 from tests.core.sources.api_server import (
     chained,
     encoded,
@@ -39,7 +41,6 @@ from tests.core.sources.api_server import (
     raw,
     say,
 )
-from tests.core.test_webhooks import _self_signed
 
 FIRST = date(1998, 4, 1)
 TOKEN = "TOKEN-4711"

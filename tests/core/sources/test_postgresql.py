@@ -11,9 +11,11 @@ from pandera.pandas import Column, DataFrameSchema
 
 from catalog.kinds import Dataset, Sql
 from core import home as homes
-from core import lake, landing, loading, sources
+from core import lake, sources
 from core.errors import SourceFailed, SourceUnreachable
 from core.intervals import Interval
+from core.load import loading
+from core.sources import landing
 from core.sources.sql import BATCH_ROWS
 from tests.core.sources import postgres
 from tests.core.sources.landed import (

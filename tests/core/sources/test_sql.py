@@ -8,9 +8,11 @@ import pytest
 from pandera.pandas import Column, DataFrameSchema
 
 from core import home as homes
-from core import lake, landing, loading
+from core import lake
 from core.errors import SourceFailed, SourceUnreachable
 from core.intervals import DAY, Interval
+from core.load import loading
+from core.sources import landing
 from tests.core.sources.landed import (
     FIRST,
     SCHEMA,

@@ -1,0 +1,1 @@
+"""Alerting: what is told, to whom, until they have it; and silence, which is told too."""

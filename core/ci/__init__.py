@@ -1,0 +1,1 @@
+"""CI for data: what a checkout would make of the lake's last days."""

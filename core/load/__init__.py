@@ -1,0 +1,1 @@
+"""Loading: contract, checks, relations and verdicts between landed bytes and the table."""

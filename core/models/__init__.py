@@ -1,0 +1,1 @@
+"""Models: features, fitting, the gate, the registry, scores, and where each came from."""

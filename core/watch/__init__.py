@@ -1,0 +1,1 @@
+"""Watching: drift, and whether predictions kept their promise."""
