@@ -29,6 +29,8 @@ from core import content, home
 from core.errors import DayloopError, LakeBusy, LakeDamaged
 from core.intervals import Interval, at_midnight
 
+TIDY_EVERY = 32  # commits: reads grow slower with each file, and a daily loop adds some a day
+SMALL_BYTES = 32 << 20  # what is larger is not written again
 ATTEMPTS = 30  # 4 writers of one partition needed 6 at most in a trial; 8 need more
 Value = str | int | date | datetime
 
@@ -400,6 +402,9 @@ def _commit(
         try:
             with in_words(table):
                 commit(found)
+                done = found.version()
+                if before < done and done % TIDY_EVERY == 0:
+                    _tidy(found)
                 if home.is_local():
                     _sync(_folder(table), range(before, found.version() + 1))
         except CommitFailedError as error:
@@ -408,8 +413,19 @@ def _commit(
                 raise DayloopError(f"table {table}: {_reason(error)}") from error
             _pause(attempt)
             continue
-        return found.version()
+        return done
     raise LakeBusy(f"table {table}: other writers kept changing the same rows; try again")
+
+
+def _tidy(found: DeltaTable) -> None:
+    """Writes small files of a partition as one and the log as one; rows and versions stay."""
+    try:
+        found.optimize.compact(target_size=SMALL_BYTES)
+        found.create_checkpoint()
+    except CommitFailedError as error:
+        if not _is_conflict(error):
+            raise
+        # Somebody is writing to these files: they are tidied the next time.
 
 
 def _is_conflict(error: Exception) -> bool:
@@ -457,9 +473,13 @@ def _name(found: DeltaTable) -> str:
 
 
 def _sync(folder: Path, versions: range) -> None:
-    touched = {folder, folder / "_delta_log"}
+    logs = folder / "_delta_log"
+    touched = {folder, logs}
     for number in versions:
-        log = folder / "_delta_log" / f"{number:020}.json"
+        log, checkpoint = logs / f"{number:020}.json", logs / f"{number:020}.checkpoint.parquet"
+        if checkpoint.exists():
+            home.sync(checkpoint)
+            home.sync(logs / "_last_checkpoint")
         if not log.exists():  # cleaned up since: a checkpoint stands for it
             continue
         home.sync(log)

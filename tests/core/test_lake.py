@@ -151,10 +151,22 @@ def test_a_change_that_changes_nothing_commits_nothing(home: Path) -> None:
     assert lake.version("t") == before
 
 
-def test_eight_processes_that_count_together_lose_nothing(home: Path) -> None:
-    codes = workers.together(workers.count_up, [("all", 3)] * 8)
+def test_a_table_of_many_commits_lies_in_few_files_and_its_versions_stay(home: Path) -> None:
+    names = [f"{number:03}" for number in range(2 * lake.TIDY_EVERY + 3)]
+    versions = [lake.append("t", rows(name)) for name in names]
+    found = lake.open_table("t")
+    assert found is not None and len(found.file_uris()) < lake.TIDY_EVERY
+    assert sorted(keys()) == names
+    for number in (5, 40, len(names)):
+        old = lake.read("t", at=versions[number - 1])
+        assert old is not None and sorted(old["key"].to_pylist()) == names[:number]
+    assert list((home / "tables" / "t" / "_delta_log").glob("*.checkpoint.parquet"))
+
+
+def test_processes_that_count_together_lose_nothing(home: Path) -> None:
+    codes = workers.together(workers.count_up, [("all", 6)] * 8)
     assert codes == [0] * 8
-    assert lake.read("counts").to_pylist() == [{"key": "all", "value": 24}]
+    assert lake.read("counts").to_pylist() == [{"key": "all", "value": 48}]
 
 
 def test_two_makers_of_a_table_at_once_both_have_it(home: Path) -> None:
