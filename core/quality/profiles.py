@@ -1,6 +1,6 @@
 """Profiles: what each day's accepted rows look like, column by column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 
@@ -23,16 +23,23 @@ SCHEMA = pa.schema(
     }
 )
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
-NUMERIC = ("int", "float")
+NUMERIC, CATEGORIES = ("int", "float"), ("string", "bool")
+FRESHNESS = "freshness_hours"
+SHARE_OF, LEAST_SHARE = "share of ", 0.05  # a value is profiled from this share of the rows up
+FEWEST_ROWS = 5  # a value of fewer is no category, and may be a person
+LONGEST = 60  # characters of a value that are kept
+HOUR, HOURS = 3_600_000_000, 24  # microseconds
 Array = npt.NDArray[Any]
 
 
 def profile(dataset: str, columns: Mapping[str, str], day_column: str, rows: pa.Table) -> pa.Table:
     """One line a day, column and metric.
 
-    Metrics: `rows` (of the day, column empty), `nulls`, `distinct`, and for numbers `mean`,
-    `stddev`, `min`, `max`, `p05`, `p50`, `p95`. They do not depend on the order of the rows: a
-    sum that differs in the last digit would look like a change. The rows are all of some days.
+    Metrics: `rows` (of the day, column empty), `nulls`, `distinct`; for numbers `mean`,
+    `stddev`, `min`, `max`, `p05`, `p50`, `p95`; for texts and truth values `share of <value>`
+    for each that at least one in twenty rows has; for the day column `freshness_hours`, from
+    its last moment to the day's end. They do not depend on the order of the rows: a sum that
+    differs in the last digit would look like a change. The rows are all of some days.
     """
     if not rows.num_rows:
         return SCHEMA.empty_table()
@@ -40,17 +47,26 @@ def profile(dataset: str, columns: Mapping[str, str], day_column: str, rows: pa.
     since = days - days.min()
     order = np.argsort(since.astype(np.min_scalar_type(since.max())), kind="stable")
     days, starts, counts = np.unique(days[order], return_index=True, return_counts=True)
-    found: dict[tuple[str, str], list[float | None]] = {("", "rows"): counts.tolist()}
+    found: dict[tuple[str, str], dict[int, float | None]] = {
+        ("", "rows"): dict(zip(days, counts.tolist(), strict=True))
+    }
     for name, kind in columns.items():
-        values, known = _sortable(rows[name].combine_chunks(), kind)
+        column = rows[name].combine_chunks()
+        values, known = _sortable(column, kind)
         values, known = values[order], known[order]
-        for start, count in zip(starts, counts, strict=True):
+        named = _Names(column, order, values)
+        for day, start, count in zip(days, starts, counts, strict=True):
             part = slice(start, start + count)
             some = np.sort(values[part][known[part]])
-            for metric, value in _metrics(some, count, kind in NUMERIC).items():
-                found.setdefault((name, metric), []).append(value)
-    parts = [_lines(dataset, days, *key, values) for key, values in found.items()]
-    return pa.concat_tables(parts)
+            metrics = _metrics(some, count, kind in NUMERIC)
+            if kind in CATEGORIES:
+                for hashed, share in _shares(some):
+                    metrics[SHARE_OF + named(hashed, part)] = share
+            if name == day_column:
+                metrics[FRESHNESS] = HOURS - int(some[-1]) / HOUR % HOURS
+            for metric, value in metrics.items():
+                found.setdefault((name, metric), {})[day] = value
+    return pa.concat_tables(_lines(dataset, *key, values) for key, values in found.items())
 
 
 def record(dataset: str, interval: Interval, profiled: pa.Table) -> bool:
@@ -82,6 +98,29 @@ def _metrics(ordered: Array, rows: int, numeric: bool) -> dict[str, float | None
     return found
 
 
+class _Names:
+    """The values that hashes stand for, as text."""
+
+    def __init__(self, column: pa.Array, order: Array, values: Array) -> None:
+        self.column, self.order, self.values = column, order, values
+        self.known: dict[int, str] = {}
+
+    def __call__(self, value: int, part: slice) -> str:
+        if value not in self.known:
+            place = part.start + int(np.argmax(self.values[part] == value))
+            self.known[value] = str(self.column[int(self.order[place])])[:LONGEST]
+        return self.known[value]
+
+
+def _shares(ordered: Array) -> Iterator[tuple[int, float]]:
+    """Of two values that are cut to one name, the more frequent comes last and stays."""
+    starts = np.r_[0, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1]
+    counts = np.diff(np.r_[starts, len(ordered)])
+    frequent = counts >= max(LEAST_SHARE * len(ordered), FEWEST_ROWS)
+    for count, value in sorted(zip(counts[frequent], ordered[starts[frequent]], strict=True)):
+        yield int(value), float(count / len(ordered))
+
+
 def _quantile(ordered: Array, share: float) -> float:
     """Between the two nearest values, by their distance."""
     at = share * (len(ordered) - 1)
@@ -89,15 +128,13 @@ def _quantile(ordered: Array, share: float) -> float:
     return low + (high - low) * (at - int(at))
 
 
-def _lines(
-    dataset: str, days: Array, column: str, metric: str, values: Sequence[float | None]
-) -> pa.Table:
-    count = len(days)
+def _lines(dataset: str, column: str, metric: str, values: Mapping[int, float | None]) -> pa.Table:
+    count = len(values)
     found = {
         "dataset": pa.repeat(dataset, count),
-        "day": pa.array(days, pa.date32()),
+        "day": pa.array([*values], pa.date32()),
         "column": pa.repeat(column, count),
         "metric": pa.repeat(metric, count),
-        "value": pa.array(values, pa.float64()),
+        "value": pa.array([*values.values()], pa.float64()),
     }
     return pa.table(found, schema=SCHEMA)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.quality.levels import Kind
+from core.quality.profiles import FRESHNESS, LEAST_SHARE, SHARE_OF
 from core.quality.robust import Array, median, past
 
 COUNT = Kind("count", power=2 / 3, least=1.0)
@@ -23,8 +24,6 @@ VALUES = {  # with the standard errors of a normal sample's statistics, in those
     "p95": Kind("value", power=1 / 3, factor=2.11),
 }
 QUANTILES = ("p05", "p50", "p95")
-FRESHNESS = "freshness_hours"
-SHARE_OF, LEAST_SHARE = "share of ", 0.05  # a value is profiled from this share of the rows up
 INSTANT = 1e-3  # hours; a wait of none has no third root to compare
 UNIQUE = 0.5  # above this share of distinct values, the repeated ones are judged
 Bools = npt.NDArray[np.bool_]
