@@ -1,8 +1,15 @@
 """Care of the lake: what keeps it small and quick, and what finds damage."""
 
+import contextlib
 import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,11 +52,25 @@ def maintain(*, keep_hours: int = KEEP_HOURS) -> list[Maintained]:
     """Compacts partitions of many small files, checkpoints, and removes files nobody needs.
 
     Table versions that a registered, not retired, model was trained on stay readable, and
-    nothing younger than a week is removed.
+    nothing younger than a week is removed. What killed processes left behind goes too.
     """
     needed = _needed_versions()
     hours = max(keep_hours, KEEP_HOURS)
+    _sweep(time.time() - hours * 3600)
     return [_maintain(name, needed.get(name, set()), hours) for name in tables()]
+
+
+def _sweep(before: float) -> None:
+    """Removes what killed processes left half-written, there or in temporary folders."""
+    left = [*Path(tempfile.gettempdir()).glob("dayloop-*")]
+    if home.is_local():
+        root = Path(home.address())
+        asides = [*root.glob("landing/*/.*"), *root.glob("models/*/.*")]
+        left += [path for path in asides if re.fullmatch(r"\..*[0-9a-f]{32}", path.name)]
+    for path in left:
+        with contextlib.suppress(OSError):  # another's, or gone meanwhile
+            if path.lstat().st_mtime < before and path.lstat().st_uid == os.getuid():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _maintain(name: str, needed: set[int], keep_hours: int) -> Maintained:

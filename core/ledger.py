@@ -5,7 +5,7 @@ which contract and code, and what the accepted rows hash to.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -83,7 +83,7 @@ def record(dataset: str, interval: Interval, entries: Sequence[Entry]) -> None:
             our = ours.get(row["day"])
             if our and (our.table_version or 0) < (row["table_version"] or 0) <= newest:
                 kept[row["day"]] = Entry(**row)
-        return pa.Table.from_pylist([asdict(entry) for entry in kept.values()], schema=SCHEMA)
+        return pa.Table.from_pylist([vars(entry) for entry in kept.values()], schema=SCHEMA)
 
     where = lake.equal(dataset=dataset) + lake.days("day", interval)
     note = f"{dataset} {interval}"

@@ -1,5 +1,9 @@
+import os
+import tempfile
+import time
 from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -106,3 +110,23 @@ def train(folder: Path) -> int:
     fitted = training.fit(model, model.candidates[0], planned)
     registry.register("returns", fitted.artifact, by="test", reason="test")
     return planned.table_versions["buys"]
+
+
+def test_what_killed_processes_left_behind_goes_after_a_week(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    name = uuid4().hex
+    landing, models = home / "landing" / "orders", home / "models" / "churn"
+    old = [landing / f".{name}", models / f".12ab.{name}", tmp_path / "dayloop-x"]
+    young = [landing / f".{uuid4().hex}", landing / "aa.csv", landing / ".keep"]
+    for folder in (landing, *old[1:]):
+        folder.mkdir(parents=True)
+    for file in (old[0], old[1] / "model.joblib", old[2] / "0.arrow", *young):
+        file.write_bytes(b"half")
+    last_month = time.time() - 30 * 86_400
+    for path in (*old, young[1], young[2]):
+        os.utime(path, (last_month, last_month))
+    care.maintain()
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in young)
