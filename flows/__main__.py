@@ -67,9 +67,11 @@ OF_MODELS = {
     "promote",
     "rollback",
     "retire",
+    "models",
+    "runs",
+    "why",
+    "reproduce",
 }
-SHOWN_WITH_MODELS = {"models", "runs", "why", "reproduce"}
-OF_MODELS |= SHOWN_WITH_MODELS
 ELSEWHERE = {"diff": "history", "verify": "maintain", "alert-test": "alert_test"}
 for verb, words in VERBS.items():
     function = verb.replace("-", "_")
@@ -104,17 +106,14 @@ def main(words: list[str]) -> int:
 
 
 def _show(result: Any, as_json: bool) -> None:
-    from flows import show, show_alerts  # noqa: F401  registers their forms
+    if result is None and not as_json:
+        return
+    from flows import show
 
     if as_json:
         print(show.as_json(result))
-        return
-    if any(f"flows.{verb}" in sys.modules for verb in SHOWN_WITH_MODELS):
-        import flows.show_models  # noqa: F401  registers their forms, and takes its time
-    if "prefect" in sys.modules:  # else it cannot be a flow's result
-        import flows.show_runs  # noqa: F401  registers their forms
-    if result is not None:
-        show.as_text(result)
+    else:
+        show.show(result)
 
 
 def _run(words: list[str]) -> Any:

@@ -16,7 +16,7 @@ def history(dataset: str, *, limit: int = 20) -> list[TableVersion]:
         dataset: a dataset of the catalog.
         limit: how many.
     """
-    catalog.dataset(dataset)
+    catalog.require_dataset(dataset)
     return versions.versions(dataset, limit)
 
 

@@ -56,7 +56,7 @@ def models(model: str, *, limit: int = 10) -> Models:
     known: Sequence[Version] = registry.versions(model)[::-1]
     return Models(
         model=model,
-        mode=catalog.model(model).gate.mode,
+        mode=catalog.declared_model(model).gate.mode,
         versions=tuple(_now(version) for version in known[:limit]),
         left_out=len(known[limit:]),
     )

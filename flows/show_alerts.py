@@ -51,3 +51,18 @@ def _(seen: Heartbeat) -> None:
     print(f"{seen.told} new alerts, {seen.resolved} over, {seen.receivers} receivers")
     if seen.ping:
         print(f"dead-man service: {seen.ping}")
+
+
+@as_text.register
+def _(delivered: dict) -> None:  # type: ignore[type-arg]
+    if not delivered:
+        print("nobody to tell: set DAYLOOP_WEBHOOKS, see deployments/README.md")
+        return
+    table(
+        "",
+        ("receiver", "delivered#", "waiting#", "dead#", ""),
+        (
+            (name, each.delivered, each.waiting, each.dead, each.detail)
+            for name, each in delivered.items()
+        ),
+    )

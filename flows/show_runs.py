@@ -7,7 +7,8 @@ from core.models.scoring import Scored
 from core.watch.monitoring import Watched
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
-from flows.show import as_text, commands, loaded, table
+from flows.show import as_text, commands, table
+from flows.show_data import loaded
 from tasks.governance import Ruling
 from tasks.models import Trained
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +14,9 @@ from catalog.kinds import Dataset
 from core.errors import DataRefused
 from core.reader.converting import cut, rows_as_json
 from core.reader.reading import BAD, RAW_CHARACTERS, ROW, VALUE_CHARACTERS
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
 
 Mask = npt.NDArray[np.bool_]
 Fault = tuple[str | None, str, Mask]
@@ -119,6 +121,8 @@ def _null_faults(dataset: Dataset, rows: pa.Table) -> list[Fault]:
 def _rule_faults(
     dataset: Dataset, frame: pd.DataFrame, rows: pa.Table, nulls: list[Fault]
 ) -> list[Fault]:
+    import pandera.pandas as pandera  # half a second that verbs which only read should not pay
+
     whole = frame
     if nulls:
         missing = np.any([failed for _, _, failed in nulls], axis=0)
@@ -142,7 +146,7 @@ def _rule_faults(
     return faults
 
 
-def _without_rules(schema: pandera.DataFrameSchema) -> pandera.DataFrameSchema:
+def _without_rules(schema: "pandera.DataFrameSchema") -> "pandera.DataFrameSchema":
     """All else that a schema asks.
 
     `validate` describes each failure, which costs more than to find it; so rules are called.
@@ -154,7 +158,7 @@ def _without_rules(schema: pandera.DataFrameSchema) -> pandera.DataFrameSchema:
     return rest
 
 
-def _passed(check: pandera.Check, frame: pd.DataFrame, column: str | None) -> object:
+def _passed(check: "pandera.Check", frame: pd.DataFrame, column: str | None) -> object:
     try:
         return check(frame, column).check_output
     except Exception as error:

@@ -8,14 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandera.pandas as pandera
 import pyarrow as pa
 
 from catalog.kinds import Dataset
 from core import code, lake
 from core.intervals import utc_now
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
 
 TABLE = "contracts"
 SCHEMA = pa.schema(
@@ -57,7 +59,7 @@ def contract_hash(dataset: Dataset) -> str:
     return code.digest(*parts, *map(_described, dataset.checks.checks))
 
 
-def _described(check: pandera.Check) -> str:
+def _described(check: "pandera.Check") -> str:
     return f"{check.name} {check.statistics or code.of_function(check._check_fn)}"
 
 
@@ -86,7 +88,7 @@ def readable(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _words(check: pandera.Check) -> str:
+def _words(check: "pandera.Check") -> str:
     values = ", ".join(f"{name}={value!r}" for name, value in (check.statistics or {}).items())
     return f"{check.name}({values})" if values else str(check.name)
 

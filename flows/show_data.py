@@ -1,0 +1,123 @@
+"""How what the loop knows of datasets looks, and the overview."""
+
+from typing import Any
+
+from core.history import Difference
+from core.intervals import runs_of
+from core.load.loading import Loaded
+from core.overview import Overview
+from core.planning import DatasetPlan, ModelPlan
+from flows.quarantine import Quarantine
+from flows.show import as_text, table
+
+
+@as_text.register
+def _(seen: Overview) -> None:
+    table(
+        "Datasets",
+        ("dataset", "rows#", "first day", "last day", "trust"),
+        (
+            (each.name, each.rows, each.first_day or "", each.last_day or "", _trust(each))
+            for each in seen.datasets
+        ),
+    )
+    table(
+        "Models",
+        ("model", "versions#", "champion", "metric", "last scored"),
+        (
+            (each.name, each.versions, _champion(each), _metric(each), each.last_scored or "")
+            for each in seen.models
+        ),
+    )
+    waiting = seen.alerts_waiting
+    print(f"{waiting} alert{'' if waiting == 1 else 's'} waiting in the outbox")
+
+
+def _trust(each: Any) -> str:
+    return "every day trusted" if each.trusted else f"not trusted: {each.reason}"
+
+
+def _champion(each: Any) -> str:
+    if each.problem and not each.champion:
+        return str(each.problem)
+    return f"version {each.champion}, {each.problem or each.candidate}"
+
+
+def _metric(each: Any) -> str:
+    if each.value is None:
+        return ""
+    return f"{each.metric} {each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
+
+
+@as_text.register
+def _(done: Loaded) -> None:
+    print(loaded(done))
+
+
+def loaded(done: Loaded) -> str:
+    """A load in one line."""
+    days = done.days_loaded + done.days_empty
+    refused = f", {len(done.refused)} days refused" if done.refused else ""
+    known = "" if done.changed else ", as before"
+    return (
+        f"{done.rows_good:,} rows in {days:,} day{'' if days == 1 else 's'}, "
+        f"{done.rows_bad:,} in quarantine{refused}{known}"
+    )
+
+
+@as_text.register
+def _(seen: Quarantine) -> None:
+    title = f"{seen.dataset}: {seen.rows:,} row{'' if seen.rows == 1 else 's'} in quarantine"
+    if not seen.rules:
+        print(title)
+        return
+    table(
+        title,
+        ("rule", "column", "rows#", "first day", "last day", "for example"),
+        (
+            (each.rule, each.column, each.rows, each.first_day, each.last_day, _sample(each))
+            for each in seen.rules
+        ),
+    )
+
+
+def _sample(rule: Any) -> str:
+    first = rule.samples[0]
+    return f"row {first['row']:,} of {first['day']}: {first['value'] or first['raw']}"
+
+
+@as_text.register
+def _(seen: Difference) -> None:
+    table(
+        f"{seen.dataset}: version {seen.before} to {seen.after}",
+        ("rows before#", "rows after#", "added#", "removed#", "changed#"),
+        [(seen.rows_before, seen.rows_after, seen.added, seen.removed, seen.changed)],
+    )
+    for change in seen.schema:
+        print(f"column {change}")
+    if seen.profile:
+        table(
+            "",
+            ("column", "metric", "before#", "after#"),
+            ((c.column, c.metric, _number(c.before), _number(c.after)) for c in seen.profile),
+        )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"
+
+
+@as_text.register
+def _(plan: DatasetPlan) -> None:
+    todo = (("missing", plan.missing), ("refused", plan.refused), ("outdated", plan.outdated))
+    rows = [(what, len(days), ", ".join(map(str, runs_of(days)))) for what, days in todo]
+    table(f"{plan.dataset}, {plan.interval}", ("", "days#", ""), rows)
+    print(f"{plan.unchanged:,} days unchanged; about {plan.expected_rows:,} rows to load\n")
+
+
+@as_text.register
+def _(plan: ModelPlan) -> None:
+    what = f"would fit {plan.fits} candidates on {plan.train_day}, judged on {plan.holdout_day}"
+    due = "due" if plan.due else "not due"
+    print(f"{plan.model} as of {plan.interval.end}: {due}, {plan.reason}; {plan.blocked or what}")
+    print(f"{len(plan.unscored):,} of {len(plan.interval):,} days have no predictions\n")
