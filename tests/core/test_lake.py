@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError
 from core import lake
 from core.errors import DayloopError, LakeBusy, LakeDamaged
 from core.intervals import Interval
+from core.lake import commits
 from tests.core import workers
 
 SCHEMA = pa.schema({"key": pa.string(), "value": pa.int64(), "day": pa.date32()})
@@ -152,10 +153,10 @@ def test_a_change_that_changes_nothing_commits_nothing(home: Path) -> None:
 
 
 def test_a_table_of_many_commits_lies_in_few_files_and_its_versions_stay(home: Path) -> None:
-    names = [f"{number:03}" for number in range(2 * lake.TIDY_EVERY + 3)]
+    names = [f"{number:03}" for number in range(2 * commits.TIDY_EVERY + 3)]
     versions = [lake.append("t", rows(name)) for name in names]
     found = lake.open_table("t")
-    assert found is not None and len(found.file_uris()) < lake.TIDY_EVERY
+    assert found is not None and len(found.file_uris()) < commits.TIDY_EVERY
     assert sorted(keys()) == names
     for number in (5, 40, len(names)):
         old = lake.read("t", at=versions[number - 1])
@@ -221,7 +222,7 @@ else:
 
 def test_the_interpreter_ends_cleanly_after_reading(home: Path) -> None:
     lake.append("t", pa.concat_tables([rows("a")] * 1_000))
-    done = subprocess.run([sys.executable, "-c", READS], cwd=Path(lake.__file__).parent.parent)
+    done = subprocess.run([sys.executable, "-c", READS], cwd=Path(lake.__file__).parents[2])
     assert done.returncode == 0
 
 
@@ -233,11 +234,11 @@ def test_a_busy_table_says_so_at_last(home: Path, monkeypatch: pytest.MonkeyPatc
         tries.append(given)
         raise CommitFailedError("a concurrent transaction deleted data")
 
-    monkeypatch.setattr(lake, "_write", conflict)
-    monkeypatch.setattr(lake, "_pause", lambda attempt: None)
+    monkeypatch.setattr(commits, "_write", conflict)
+    monkeypatch.setattr(commits, "_pause", lambda attempt: None)
     with pytest.raises(LakeBusy, match="table t"):
         lake.append("t", rows("b"))
-    assert len(tries) == lake.ATTEMPTS
+    assert len(tries) == commits.ATTEMPTS
 
 
 def test_a_commit_that_cannot_succeed_is_tried_once(
@@ -248,7 +249,7 @@ def test_a_commit_that_cannot_succeed_is_tried_once(
     def refuse(*given: object) -> None:
         raise CommitFailedError("Table metadata is invalid")
 
-    monkeypatch.setattr(lake, "_write", refuse)
+    monkeypatch.setattr(commits, "_write", refuse)
     with pytest.raises(DayloopError, match="table t: Table metadata is invalid"):
         lake.append("t", rows("b"))
 
@@ -308,7 +309,7 @@ for what in (lambda: lake.read("t"), lambda: lake.append("t", pa.table({"a": [1]
             folder.chmod(folder.stat().st_mode | 0o055)
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(lake.__file__).parent.parent,
+        cwd=Path(lake.__file__).parents[2],
         capture_output=True,
         text=True,
     )
