@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from catalog.kinds import Dataset
 from core.errors import DataRefused
-from core.reader.converting import cut, rows_as_json
+from core.reader.parsed import cut, rows_as_json
 from core.reader.reading import BAD, RAW_CHARACTERS, ROW, VALUE_CHARACTERS
 
 if TYPE_CHECKING:

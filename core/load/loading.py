@@ -26,7 +26,7 @@ from core.load.dating import Dated, dated
 from core.load.spool import MONTH, QUARANTINE_SCHEMA, Spool, count, day_of
 from core.quality import profiles
 from core.reader import reading
-from core.reader.scanning import listed, refuse
+from core.reader.refusing import listed, refuse
 from core.sources.landing import Landed
 
 AHEAD = 2  # blocks that are read before their turn

@@ -14,18 +14,11 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, read_csv
 
 from catalog.kinds import Source
-from core.reader.converting import (
-    FIELD_COUNT,
-    MALFORMED_QUOTES,
-    STRAY_RETURN,
-    Broken,
-    Converted,
-    Parsed,
-    nul_codes,
-    rows_as_json,
-    to_type,
-)
-from core.reader.scanning import Chunk, check_columns, check_names, chunks, refuse
+from core.reader.codes import FIELD_COUNT, MALFORMED_QUOTES, STRAY_RETURN, Converted, nul_codes
+from core.reader.converting import to_type
+from core.reader.parsed import Broken, Parsed, rows_as_json
+from core.reader.refusing import check_columns, check_names, refuse
+from core.reader.scanning import Chunk, chunks
 
 LIKE_ROWS = 10  # so many rows must agree on a form before a torn last one is told by it
 TAIL_BYTES = 1 << 16

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from catalog.kinds import Source
-from core.reader.converting import (
+from core.reader.codes import (
     NOT_A_BOOLEAN,
     NOT_A_DATE,
     NOT_A_NUMBER,
@@ -28,20 +28,18 @@ from core.reader.converting import (
     NOT_JSON,
     NOT_TEXT,
     OUT_OF_RANGE,
-    TYPES,
-    Broken,
     Codes,
     Converted,
     Mask,
-    Parsed,
     as_mask,
     coded,
-    finite,
     merged,
     nul_codes,
-    to_type,
 )
-from core.reader.scanning import Chunk, check_columns, check_names, chunks, refuse
+from core.reader.converting import TYPES, finite, to_type
+from core.reader.parsed import Broken, Parsed
+from core.reader.refusing import check_columns, check_names, refuse
+from core.reader.scanning import Chunk, chunks
 
 HEAD = 100  # lines, one of which should be an object
 INT64 = range(-(2**63), 2**63)

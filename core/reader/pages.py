@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 
 from catalog.kinds import Source
 from core.reader import jsonl
-from core.reader.converting import Parsed
-from core.reader.scanning import refuse
+from core.reader.parsed import Parsed
+from core.reader.refusing import refuse
 
 SEPARATOR = b"\x1e"
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -11,25 +11,20 @@ import pyarrow.parquet as pq
 
 from catalog.kinds import Source
 from core.errors import SourceRefused
-from core.reader.converting import (
-    INSTANT,
-    LOCAL,
+from core.reader.codes import (
     OUT_OF_RANGE,
     TOO_PRECISE,
-    TYPES,
     Converted,
-    Parsed,
     as_mask,
     coded,
-    finite,
-    in_range,
-    localize,
     merged,
     nul_codes,
     only_where,
-    rows_as_json,
 )
-from core.reader.scanning import check_columns, check_names, listed, refuse
+from core.reader.converting import TYPES, finite
+from core.reader.moments import INSTANT, LOCAL, in_range, localize
+from core.reader.parsed import Parsed, rows_as_json
+from core.reader.refusing import check_columns, check_names, listed, refuse
 
 BATCH_ROWS = 1 << 16
 

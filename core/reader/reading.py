@@ -18,16 +18,11 @@ import pyarrow as pa
 from catalog.kinds import Source
 from catalog.sources import format_of
 from core.reader import delimited, jsonl, pages, parquet
-from core.reader.converting import (
-    INSTANT,
-    RULES,
-    Broken,
-    Codes,
-    Parsed,
-    cut,
-    rows_as_json,
-)
-from core.reader.scanning import BLOCK_BYTES, refuse
+from core.reader.codes import RULES, Codes
+from core.reader.moments import INSTANT
+from core.reader.parsed import Broken, Parsed, cut, rows_as_json
+from core.reader.refusing import refuse
+from core.reader.scanning import BLOCK_BYTES
 
 __all__ = ["BLOCK_BYTES", "ROW", "Block", "header", "read"]
 
