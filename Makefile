@@ -7,13 +7,16 @@ RUN_LOCK := $(call lock,requirements.txt)
 DEV_LOCK := $(call lock,requirements.txt requirements-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run server test lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 run: $(RUN_LOCK)  ## the main job on the sample data: history, first model, first days
 	@$(BIN)/python -m flows demo
+
+server: $(RUN_LOCK)  ## Prefect's server with its page, all deployments and a worker, until Ctrl-C
+	@$(BIN)/python deployments/server.py
 
 test: $(DEV_LOCK) lint  ## all tests and checks
 	@$(BIN)/python -m pytest

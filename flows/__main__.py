@@ -7,9 +7,12 @@ import json
 import logging
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
 from difflib import get_close_matches
+from pathlib import Path
+from socket import create_connection
 from typing import Any
+from urllib.parse import urlsplit
 
 from cyclopts import App
 
@@ -18,6 +21,7 @@ from catalog.kinds import DeclarationError
 from core.errors import DayloopError, UsageError
 
 REFUSED, USAGE = 1, 2
+SERVER = Path(__file__).parent.parent / ".dayloop" / "server"  # of `make server`, its address
 VERBS = {
     "etl": "Load one day of a dataset.",
     "backfill": "Load an interval of a dataset's history.",
@@ -178,6 +182,19 @@ def _quiet_prefect() -> None:
         os.environ.setdefault(name, value)
 
 
+def _find_server() -> None:
+    """Uses the server that `make server` keeps running, where no other is set."""
+    profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"
+    if "PREFECT_API_URL" in os.environ or not SERVER.exists():
+        return
+    if profiles.exists() and "PREFECT_API_URL" in profiles.read_text():
+        return
+    url = SERVER.read_text()
+    with suppress(OSError), create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=1):
+        os.environ["PREFECT_API_URL"] = url  # a server that was killed leaves only the file
+
+
 if __name__ == "__main__":
     _quiet_prefect()
+    _find_server()
     sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ BLOCK, DEADMAN_BLOCK = "dayloop-webhooks", "dayloop-deadman-url"
 log = logging.getLogger("dayloop")
 
 
-@task(**ON_LAKE)
+@task(task_run_name="record alerts", **ON_LAKE)
 def tell(alerts: list[Alert]) -> list[Alert]:
     """Records alerts; returns those that were not known yet."""
     new = outbox.queue(alerts)
@@ -30,7 +30,7 @@ def tell(alerts: list[Alert]) -> list[Alert]:
     return new
 
 
-@task(**ON_LAKE)
+@task(task_run_name="settle alerts of {dataset}", **ON_LAKE)
 def settle(dataset: str, warned: bool = False) -> int:
     """Resolves what was told of days that were refused, or warned of, and is over."""
     subjects = {
@@ -46,7 +46,7 @@ def settle(dataset: str, warned: bool = False) -> int:
     return sum(each is not None for each in resolved)
 
 
-@task(**ON_LAKE)
+@task(task_run_name="settle alerts of a model", **ON_LAKE)
 def settle_model(watched: Watched) -> int:
     """Resolves what was told of a model's drift and decay and is over.
 
@@ -70,7 +70,7 @@ def _still_refused(dataset: str, subject: str) -> bool:
     return any(entry.status == "refused" for entry in ledger.entries(dataset, interval))
 
 
-@task(**ON_LAKE)
+@task(task_run_name="deliver alerts", **ON_LAKE)
 def deliver() -> dict[str, Any]:
     """Sends what waits in the outbox to every receiver, and says how far it got."""
     return _deliver()

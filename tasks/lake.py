@@ -7,13 +7,13 @@ from core.care import Maintained, Problem
 from tasks.patience import ON_LAKE
 
 
-@task(**ON_LAKE)
+@task(task_run_name="maintain", **ON_LAKE)
 def maintain() -> list[Maintained]:
     """Compacts, checkpoints and vacuums every table."""
     return care.maintain()
 
 
-@task(**ON_LAKE)
+@task(task_run_name="verify", **ON_LAKE)
 def verify() -> list[Problem]:
     """Reads everything and lists what is damaged."""
     return care.verify()
