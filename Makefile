@@ -31,11 +31,14 @@ bench: $(DEV_LOCK)  ## speed and memory beside bare scripts, in a few minutes; R
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
-	    --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
-	    --custom-compile-command "make lock" pyproject.toml --group dev -c requirements.txt \
-	    -o requirements-dev.txt
+	$(call compile) -o requirements.txt
+	for group in mlflow dask ray dev; do \
+	  $(call compile) --group $$group -c requirements.txt $${extra} -o requirements-$$group.txt; \
+	  extra="$$extra -c requirements-$$group.txt"; \
+	done
+
+compile = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
+    --custom-compile-command "make lock" pyproject.toml
 
 clean:  ## remove the sample's state and caches; the environment stays
 	rm -rf .dayloop .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,19 +12,16 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from benchmarks import data
 from catalog.kinds import Dataset, File
-from catalog.models import churn
 from core import lake
 from core.intervals import DAY, Interval
+from core.lake.conditions import all_of
 from core.load import loading
-from core.models import features
 from core.sources import landing
 
 HISTORY = Interval(date(1997, 1, 1), date(1998, 7, 1))
@@ -65,16 +62,18 @@ def load(path: str, home: str) -> None:
 
 
 def days(*homes: str) -> dict[str, list[Cost]]:
-    """What a day of so many rows costs in an empty home, and in these, by turns."""
+    """What a day of so many rows costs in an empty home, after one day, and in these, by turns."""
     *homes, rows, times = homes
-    found: dict[str, list[Cost]] = {home: [] for home in ("", *homes)}
+    found: dict[str, list[Cost]] = {home: [] for home in ("", "one day", *homes)}
     with TemporaryDirectory() as folder:
         copies = {home: Path(folder, f"of-{number}") for number, home in enumerate(homes)}
         for home, copy in copies.items():
             shutil.copytree(home, copy)
         loads = {home: _daily(copy, int(rows)) for home, copy in copies.items()}
         for number in range(int(times)):
-            found[""].append(next(_daily(Path(folder, str(number)), int(rows))))
+            new = _daily(Path(folder, str(number)), int(rows))
+            found[""].append(next(new))
+            found["one day"].append(next(new))
             for home, load in loads.items():
                 found[home].append(next(load))
     return found
@@ -100,20 +99,6 @@ def _daily(home: Path, rows: int) -> Iterator[Cost]:
         assert loaded.rows_good == rows, loaded
 
 
-def buckets(home: str) -> int:
-    """The churn model's features, as the loop computes them; how many customers have some."""
-    os.environ["DAYLOOP_HOME"] = home
-    version = lake.version("sales") or 0
-    declared = {"sales": dataset(Path("sales.csv"))}
-    return len(features.snapshot(churn.model, declared, {"sales": version}, HISTORY.end).features)
-
-
-def naive(home: str) -> int:
-    """The same features of the whole table at once."""
-    rows = DeltaTable(f"{home}/tables/sales").to_pandas(columns=["customer_id", "date", "amount"])
-    return len(churn.features(pd.Timestamp(HISTORY.end, tz="UTC"), rows))
-
-
 def grain(home: str, name: str) -> dict[str, float]:
     """What a table costs that is partitioned by day, by month or not at all, in seconds."""
     os.environ["DAYLOOP_HOME"] = home
@@ -129,7 +114,7 @@ def grain(home: str, name: str) -> dict[str, float]:
 def _grain(rows: pa.Table, partition_by: list[str]) -> Iterator[tuple[str, float]]:
     def replace(days: Interval) -> None:
         where = lake.moments("date", days)
-        some = rows if days == HISTORY else rows.filter(lake._all(where))
+        some = rows if days == HISTORY else rows.filter(all_of(where))
         lake.replace("t", some.to_reader, where, schema=rows.schema, partition_by=partition_by)
 
     def seconds(job: Callable[[], object], times: int = 5) -> float:

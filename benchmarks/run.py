@@ -74,22 +74,50 @@ class Bench:
         home = self._loaded()
         return self._beside(
             "entity buckets",
-            lambda: process("jobs", "buckets", home),
+            lambda: process("models", "buckets", home),
             "naive pandas",
-            lambda: process("jobs", "naive", home),
+            lambda: process("models", "naive", home),
         )
+
+    def scoring(self) -> list[Row]:
+        """A day's predictions beside the table read, its features and `predict_proba`."""
+        home = self._loaded()
+        model = process("models", "train", home)[3].strip()
+
+        def ours() -> tuple[float, float, float, str]:
+            shutil.rmtree(home / "tables" / "churn_predictions", ignore_errors=True)
+            return process("models", "score", home)
+
+        def bare() -> tuple[float, float, float, str]:
+            return process("models", "bare_score", home, model)
+
+        return self._beside("the loop", ours, "bare script", bare)
+
+    def retrain(self) -> list[Row]:
+        """All candidates fitted, judged and stored beside the same fits alone."""
+        home = self._loaded()
+
+        def ours() -> tuple[float, float, float, str]:
+            for known in ("models", "tables/runs", "tables/registry"):
+                shutil.rmtree(home / known, ignore_errors=True)
+            return process("models", "retrain", home)
+
+        def bare() -> tuple[float, float, float, str]:
+            return process("models", "bare_retrain", home)
+
+        return self._beside("the loop", ours, "bare script", bare)
 
     def days(self) -> list[Row]:
         """One day into an empty home, and into this history."""
         found = json.loads(process("jobs", "days", self._loaded(), self.rows // data.DAYS, 8)[3])
-        costs = {home or "empty": _medians(each[1:]) for home, each in found.items()}
-        (empty, full) = costs.values()
+        empty, one_day, full = (_medians(each[1:]) for each in found.values())
         head = ["one day into", "wall s", "CPU s", "CPU ratio"]
-        name = f"{self.rows:,} rows"
+        name = f"a table of {self.rows:,} rows"
         return [
             head,
-            ["an empty home", *map(_s, empty), "1"],
-            [name, *map(_s, full), _s(full[1] / empty[1])],
+            ["an empty home: no tables to read yet", *map(_s, empty), _s(empty[1] / one_day[1])],
+            ["a table of one day", *map(_s, one_day), "1"],
+            [name, *map(_s, full), _s(full[1] / one_day[1])],
         ]
 
     def year(self) -> list[Row]:
@@ -143,7 +171,7 @@ class Bench:
         return self.folder / name
 
 
-PARTS = ("load", "features", "days", "year", "reading", "grain")
+PARTS = ("load", "features", "scoring", "retrain", "days", "year", "reading", "grain")
 
 
 def _medians(costs: list[Any]) -> list[float]:
@@ -160,10 +188,11 @@ def table(rows: list[Row]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def write(part: str, rows: int, found: str) -> None:
-    """Puts a table into its place in the README, or at its end."""
-    begin, end = f"<!-- {part} {rows} -->", f"<!-- end {part} {rows} -->"
-    block = f"{begin}\n**{part}, {rows:,} rows** ({machine()})\n\n{found}\n{end}"
+def write(part: str, size: int | str, found: str) -> None:
+    """Puts a table into its place in the README, or at its end; a whole number is of rows."""
+    begin, end = f"<!-- {part} {size} -->", f"<!-- end {part} {size} -->"
+    title = f"{part}, {size:,} rows" if isinstance(size, int) else f"{part}, {size}"
+    block = f"{begin}\n**{title}** ({machine()})\n\n{found}\n{end}"
     text = README.read_text()
     pattern = re.escape(begin) + ".*?" + re.escape(end)
     new, times = re.subn(pattern, lambda _: block, text, flags=re.DOTALL)

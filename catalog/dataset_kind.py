@@ -21,6 +21,7 @@ RESERVED = {
     "registry",
     "performance",
     "drift",
+    "decisions",
     "outbox",
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
+from math import inf
 from re import fullmatch
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,44 +105,63 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrain:
-    """When the daily loop fits again by itself.
+    """When the daily loop fits again by itself. 0 or False: not for this reason.
 
     Attributes:
         every_days: at the latest after so many days.
         on_drifted: when so many features have drifted.
+        on_decay: when the metric of matured predictions breaks what was promised.
+        on_estimated_drop: when the metric that is estimated before labels are known does.
+        on_new_rows: when so many rows have come to its inputs since.
         cooldown_days: but never sooner than this after the last training.
     """
 
     every_days: int = 30
     on_drifted: int = 1
+    on_decay: bool = True
+    on_estimated_drop: bool = True
+    on_new_rows: int = 0
     cooldown_days: int = 7
 
     def __post_init__(self) -> None:
         require_types(self, "retrain.")
-        for name in ("every_days", "on_drifted", "cooldown_days"):
+        for name in ("every_days", "on_drifted", "on_new_rows"):
             value = getattr(self, name)
-            require(value >= 1, f"retrain.{name}", f"must be 1 or more, not {value}")
+            require(value >= 0, f"retrain.{name}", f"must not be negative, not {value}")
+        days = self.cooldown_days
+        require(days >= 1, "retrain.cooldown_days", f"must be 1 or more, not {days}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """When a distribution counts as moved away from the training reference.
 
+    A shift must be above one of the limits, and a test must agree that it is not chance.
+
     Attributes:
-        psi: population stability index above which a feature has drifted (0.25 is the
-            field's usual "major shift").
-        alpha: the Kolmogorov-Smirnov test must agree at this level, so that a small
-            sample does not alarm on noise.
+        psi: limit of the population stability index (the field calls 0.1 a moderate shift and
+            0.25 a major one).
+        jensen_shannon: limit of the distance of the histograms, 0 to 1; 1 is none.
+        wasserstein: limit of the mean move in standard deviations of the reference.
+        auc: limit of the ROC AUC of the classifier that tells the day's rows from the
+            reference's, all features together.
+        alpha: how often a day without any shift may alarm, over all that is tested of the
+            model: features, score, slices and requests.
         min_rows: fewer rows than this on either side say nothing.
     """
 
-    psi: float = 0.25
+    psi: float = 0.1
+    jensen_shannon: float = 1.0
+    wasserstein: float = inf
+    auc: float = 0.65
     alpha: float = 0.001
     min_rows: int = 100
 
     def __post_init__(self) -> None:
         require_types(self, "drift.")
-        require(self.psi > 0, "drift.psi", f"must be above 0, not {self.psi}")
+        for name in ("psi", "jensen_shannon", "wasserstein", "auc"):
+            value = getattr(self, name)
+            require(value > 0, f"drift.{name}", f"must be above 0, not {value}")
         require(0 < self.alpha < 1, "drift.alpha", f"must be within 0 and 1, not {self.alpha}")
         require(self.min_rows >= 10, "drift.min_rows", f"must be 10 or more, not {self.min_rows}")
 

@@ -1,6 +1,7 @@
 """Where all state lives: the address in `DAYLOOP_HOME`, a folder or an object store."""
 
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -92,6 +93,26 @@ def read_bytes(path: str) -> bytes:
     """The whole file at this path below home."""
     with open_read(path) as file:
         return file.read()
+
+
+@contextmanager
+def in_turn(path: str) -> Iterator[None]:
+    """Has those who work at the same folder, on one machine, wait for each other.
+
+    It saves them doing the same twice, and nothing else may rest on it: an object store knows
+    no locks, and there nobody waits.
+    """
+    if not is_local():
+        yield
+        return
+    folder = Path(store(path)[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 class Unnamed:

@@ -12,6 +12,7 @@ from core.load import contracts
 from core.models import scoring, training
 from core.models.features import Datasets
 from core.watch import policy
+from core.watch.policy import Signals
 
 MOST_MISSED = 31  # days that the daily loop catches up with by itself
 
@@ -118,7 +119,8 @@ def plan_dataset(dataset: Dataset, interval: Interval) -> DatasetPlan:
 def plan_model(model: Model, datasets: Datasets, interval: Interval) -> ModelPlan:
     """What a retraining as of the interval's end would do."""
     as_of, horizon = interval.end, timedelta(days=model.horizon_days)
-    decision = policy.decide(model, training.last_as_of(model.name), as_of, ())
+    last = max(training.trained_as_of(model.name), default=None)
+    decision = policy.decide(model.retrain, as_of, Signals(last_as_of=last))
     fits, blocked = 0, ""
     try:
         planned = training.plan(model, datasets, as_of)
@@ -130,7 +132,7 @@ def plan_model(model: Model, datasets: Datasets, interval: Interval) -> ModelPla
     return ModelPlan(
         model=model.name,
         interval=interval,
-        due=decision.due,
+        due=decision.action == "retrain",
         reason=decision.reason,
         fits=fits,
         train_day=as_of - 2 * horizon,

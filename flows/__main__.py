@@ -43,6 +43,8 @@ VERBS = {
     "alerts": "What was told, what waits and what is dead.",
     "alert-test": "One alert of each kind to each receiver, and what it answers.",
     "heartbeat": "Tell what has not come in time; for cron, needs no Prefect.",
+    "diagnose": "Whose problem is it: one verdict, its evidence, the next command.",
+    "replay": "What other retraining policies would have brought, over history.",
     "plan": "What would be loaded, trained and scored.",
     "quarantine": "Bad rows by rule, with samples.",
     "requeue": "Replay landed bytes through today's rules.",
@@ -66,6 +68,7 @@ OF_MODELS = {
     "score",
     "serve",
     "monitor",
+    "replay",
     "approve",
     "reject",
     "promote",
@@ -76,10 +79,10 @@ OF_MODELS = {
     "why",
     "reproduce",
 }
-ELSEWHERE = {"diff": "history", "verify": "maintain", "alert-test": "alert_test"}
+ELSEWHERE = {"diff": "history", "verify": "maintain"}
 for verb, words in VERBS.items():
     function = verb.replace("-", "_")
-    app.command(f"flows.{ELSEWHERE.get(verb, verb)}:{function}", name=verb, help=words)
+    app.command(f"flows.{ELSEWHERE.get(verb, function)}:{function}", name=verb, help=words)
 
 
 @app.default

@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "drift": ("warn", "model"),
     "decay": ("page", "model"),
     "approval_needed": ("warn", "model"),
+    "diagnosis": ("warn", "model"),
     "promotion": ("info", "model"),
 }
 

@@ -14,7 +14,6 @@ from uuid import UUID
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 import catalog
 from core.errors import SourceEmpty
@@ -25,6 +24,7 @@ from flows.etl import load_days, log_loaded, raise_if_refused, tell_of
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data
 from tasks.patience import source_seconds
+from tasks.runners import runner
 
 log = logging.getLogger("dayloop")
 AT_ONCE = int(os.environ.get("DAYLOOP_WORKERS") or 2)
@@ -32,7 +32,7 @@ AT_ONCE = int(os.environ.get("DAYLOOP_WORKERS") or 2)
 
 @flow(
     flow_run_name=run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
+    task_runner=runner(AT_ONCE),
     **alerting.TELLING,
 )
 def backfill(

@@ -6,6 +6,7 @@ cannot do does not keep the others from their turn.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,17 +17,18 @@ from core import planning
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete, NotTrained
 from core.intervals import DAY, runs_of
 from core.load.loading import Loaded
-from core.models import registry, training
+from core.models import registry
 from core.models.scoring import Scored
 from core.watch import policy
+from core.watch.diagnosis import Diagnosis
 from core.watch.monitoring import Watched
-from core.watch.policy import Retraining
+from core.watch.policy import Decision
 from flows.etl import load_days, raise_if_refused
 from flows.monitor import watch
 from flows.parameters import day_before, run_name
 from flows.retrain import train
 from flows.score import log_scored
-from tasks import alerting, data, models
+from tasks import alerting, data, decisions, models
 from tasks.models import Trained
 
 log = logging.getLogger("dayloop")
@@ -39,7 +41,7 @@ class ModelDay:
     model: str
     scored: Scored | None = None
     watched: Watched | None = None
-    retraining: Retraining | None = None
+    decision: Decision | None = None
     trained: Trained | None = None
 
 
@@ -49,6 +51,7 @@ class Day:
 
     Attributes:
         day: the day that was loaded; predictions are for the one after it.
+        diagnosis: what is wrong now, if anything, and whose problem it is.
         changed: False where everything had been done before.
     """
 
@@ -56,6 +59,7 @@ class Day:
     loaded: tuple[Loaded, ...]
     models: tuple[ModelDay, ...]
     changed: bool
+    diagnosis: Diagnosis
 
 
 @flow(flow_run_name=run_name, **alerting.TELLING)
@@ -72,12 +76,18 @@ def daily(day: date | None = None) -> Day:
         load for name in catalog.datasets_in_order() for load in _load(name, day, problems, refused)
     ]
     done = [_model_day(name, day + DAY, problems, refused) for name in catalog.model_names()]
+    try:
+        diagnosis = decisions.diagnose(tells=not problems)  # of problems the run itself tells
+    except DayloopError as problem:
+        problems.append(problem)
     alerting.deliver()
     if problems:
         reasons = "; ".join(dict.fromkeys(str(problem) for problem in problems))
         raise Incomplete(f"daily {day}: {reasons}", told=all(each.told for each in problems))
     changed = any(each.changed for each in loaded) or any(map(_changed, done))
-    return Day(day=day, loaded=tuple(loaded), models=tuple(done), changed=changed)
+    return Day(
+        day=day, loaded=tuple(loaded), models=tuple(done), changed=changed, diagnosis=diagnosis
+    )
 
 
 def _load(dataset: str, day: date, problems: list[DayloopError], refused: set[str]) -> list[Loaded]:
@@ -100,30 +110,23 @@ def _load(dataset: str, day: date, problems: list[DayloopError], refused: set[st
 def _model_day(
     model: str, morning: date, problems: list[DayloopError], refused: set[str]
 ) -> ModelDay:
-    scored = watched = trained = retraining = None
+    scored = watched = trained = decision = None
     try:
-        if registry.champion(model) is None:
-            retraining = Retraining(True, "it has no champion")
+        if registry.champion(model) is None and policy.may_begin(catalog.model(model), morning):
             trained = train(model, morning)
         scored = _score(model, morning)
         watched = watch(model, morning)
-        if trained is None:
-            last = training.last_as_of(model)
-            retraining = policy.decide(catalog.model(model), last, morning, watched.drifted)
-            log.info(
-                "%s: retrain %s: %s",
-                model,
-                "due" if retraining.due else "not due",
-                retraining.reason,
-            )
-            trained = train(model, morning) if retraining.due else None
+        decision = decisions.decide(model, watched)
+        if decision.action == "retrain" and trained is None:
+            trained = train(model, morning)
     except DayloopError as problem:
         follows = isinstance(problem, NotTrained) and refused & {*catalog.model(model).inputs}
         problem.told = problem.told or bool(follows)
         problems.append(problem)
-    return ModelDay(
-        model=model, scored=scored, watched=watched, retraining=retraining, trained=trained
-    )
+        decision = Decision("escalate", str(problem))
+        with suppress(DayloopError):  # where the lake itself is the problem, which is told
+            decisions.record(model, morning, decision)
+    return ModelDay(model=model, scored=scored, watched=watched, decision=decision, trained=trained)
 
 
 def _score(model: str, morning: date) -> Scored:

@@ -10,7 +10,7 @@ from prefect import flow
 
 from core.watch.monitoring import Watched, is_news
 from flows.parameters import ModelName, day_before, run_name
-from tasks import alerting, messages, models
+from tasks import alerting, decisions, messages, models
 
 log = logging.getLogger("dayloop")
 
@@ -19,11 +19,17 @@ log = logging.getLogger("dayloop")
 def monitor(model: ModelName, day: date | None = None) -> Watched:
     """Measures drift of a day's predictions, and the metric of those that have matured.
 
+    Where the policy asks for it, an event has the server run the retrain deployment.
+
     Args:
         model: a model of the catalog.
         day: the day of the predictions, UTC; yesterday when left out.
     """
     watched = watch(model, day or day_before())
+    if is_news(watched):
+        decision = decisions.decide(model, watched)
+        if decision.action == "retrain":
+            decisions.call_for_retraining(model, watched.day, decision)
     alerting.deliver()
     return watched
 
@@ -35,10 +41,10 @@ def watch(model: str, day: date) -> Watched:
     log.info(
         "%s %s: %s of %s drifted: %s", model, day, len(watched.drifted), len(watched.drift), found
     )
-    for each in watched.realised:
-        log.info(
-            "%s %s: realised %s %s, %s", model, each.day, each.metric, each.estimate, each.verdict
-        )
+    for kind, some in (("estimated", watched.estimated), ("realised", watched.realised)):
+        for each in some:
+            said = (model, each.day, kind, each.name, each.estimate, each.verdict)
+            log.info("%s %s: %s %s %s, %s", *said)
     news = is_news(watched)  # a look back at earlier days is none
     if told := [*(messages.drifted(watched) if news else ()), *messages.decayed(watched)]:
         alerting.tell(told)

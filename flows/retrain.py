@@ -10,14 +10,17 @@ from datetime import date
 from prefect import flow
 
 import catalog
+from core import home
 from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, messages, models
 from tasks.models import Trained
+from tasks.runners import runner
 
 log = logging.getLogger("dayloop")
+AT_ONCE = 4  # candidates
 
 
-@flow(flow_run_name=run_name, **alerting.TELLING)
+@flow(flow_run_name=run_name, task_runner=runner(AT_ONCE), **alerting.TELLING)
 def retrain(model: ModelName, as_of: date | None = None) -> Trained:
     """Trains a model on rows before a day and lets the gate decide.
 
@@ -32,6 +35,11 @@ def retrain(model: ModelName, as_of: date | None = None) -> Trained:
 
 def train(model: str, as_of: date) -> Trained:
     """Fits all candidates at once, decides, and tells."""
+    with home.in_turn(f"models/{model}"):  # the second of two finds all of it known
+        return _train(model, as_of)
+
+
+def _train(model: str, as_of: date) -> Trained:
     planned = models.plan(model, as_of)
     log.info(
         "%s as of %s: features at %s and %s", model, as_of, planned.train_day, planned.holdout_day

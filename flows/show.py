@@ -22,7 +22,9 @@ FORMS = {  # by result: the module with its form, and Prefect or pandas with it,
     "show_alerts": {"Alerts", "Trial", "Heartbeat", "dict"},
     "show_models": {"Models", "Runs", "Reproductions", "Lineage"},
     "show_runs": {"Trained", "Scored", "Watched", "Ruling", "Day", "Demo"},
+    "show_diagnosis": {"Diagnosis"},
     "show_preview": {"Preview"},
+    "show_replay": {"Replay"},
 }
 
 

@@ -5,12 +5,24 @@ from collections.abc import Sequence
 from core.intervals import DAY
 from core.models.scoring import Scored
 from core.watch.monitoring import Watched
+from core.watch.performance import Realised
+from flows import show_diagnosis  # noqa: F401  registers its form
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
 from flows.show import as_text, commands, table
 from flows.show_data import loaded
 from tasks.governance import Ruling
 from tasks.models import Trained
+
+STATISTICS = {
+    "psi": "PSI#",
+    "ks": "KS#",
+    "chi2": "chi2#",
+    "jensen_shannon": "JS#",
+    "wasserstein": "W#",
+    "auc": "AUC#",
+    "p_value": "p#",
+}
 
 
 @as_text.register
@@ -51,13 +63,12 @@ def _(done: Scored) -> None:
 def _(seen: Watched) -> None:
     table(
         f"{seen.model} version {seen.version}, {seen.day}",
-        ("feature", "PSI#", "KS#", "p#", "rows#", "reference#", "verdict"),
+        ("feature", "slice", *STATISTICS.values(), "rows#", "reference#", "verdict"),
         (
             (
                 each.feature,
-                f"{each.psi:.3f}",
-                f"{each.ks:.3f}",
-                f"{each.ks_p_value:.1g}",
+                each.slice,
+                *(_number(getattr(each, name)) for name in STATISTICS),
                 each.rows,
                 each.reference_rows,
                 each.verdict,
@@ -65,12 +76,18 @@ def _(seen: Watched) -> None:
             for each in seen.drift
         ),
     )
-    for each in seen.realised:
+    for found in (*seen.estimated, *seen.realised):
+        kind = "realised" if isinstance(found, Realised) else "estimated"
         print(
-            f"{each.day}: {each.metric} {each.estimate}, promised {each.promised}: {each.verdict}"
+            f"{found.day}: {kind} {found.name} {found.estimate}, promised {found.promised}: "
+            f"{found.verdict}"
         )
     if not seen.realised:
         print("no predictions have newly matured")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 @as_text.register
@@ -103,7 +120,7 @@ def _days(done: Sequence[Day]) -> None:
     )
     table(
         "Scored and watched the morning after",
-        ("day", "model", "predictions", "drifted", "retrain"),
+        ("day", "model", "predictions", "drifted", "decision"),
         (
             (str(day.day + DAY), each.model, *_model_cells(each))
             for day in done
@@ -114,6 +131,8 @@ def _days(done: Sequence[Day]) -> None:
         for each in day.models:
             if each.trained:
                 print(f"{each.model}: {trained(each.trained)}")
+    for day in done[-1:]:
+        as_text(day.diagnosis)
 
 
 def _model_cells(each: ModelDay) -> tuple[str, str, str]:
@@ -122,8 +141,8 @@ def _model_cells(each: ModelDay) -> tuple[str, str, str]:
         scored = f"{each.scored.rows:,}, mean {each.scored.mean_score:.3f}"
     if each.watched:
         moved = ", ".join(each.watched.drifted) or "nothing"
-    if each.retraining:
-        due = ("due: " if each.retraining.due else "not due: ") + each.retraining.reason
+    if each.decision:
+        due = f"{each.decision.action}: {each.decision.reason}"
     return scored, moved, due
 
 

@@ -7,7 +7,7 @@ from prefect import task
 import catalog
 from core.alerting import outbox
 from core.alerting.alerts import Alert, Severity
-from core.models import registry
+from core.models import mlflow_mirror, registry
 from tasks import alerting, messages
 from tasks.patience import ON_LAKE
 
@@ -67,6 +67,7 @@ def _ruled(model: str, decision: str, version: int, by: str, reason: str, change
     own = [event for event in registry.history(model) if event.version == version]
     # Told again where a rerun finds it done, in case a kill came between: the outbox knows it.
     tell_of(model, decision, version, by, reason, number=own[-1].number, serving=serving)
+    mlflow_mirror.mirror(model)
     return Ruling(
         model=model,
         decision=decision,

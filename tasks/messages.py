@@ -1,5 +1,6 @@
 """What alerts say: of refused data, of failed and late runs, of drift, decay and the gate."""
 
+from datetime import date
 from typing import Any
 
 from prefect import runtime
@@ -10,12 +11,13 @@ from core.alerting.alerts import Alert
 from core.intervals import DAY, Interval
 from core.load.loading import Loaded
 from core.watch.monitoring import Watched
+from core.watch.performance import Realised
 from tasks.models import Trained
 
 REFUSED, WARNED, FAILED, LATE_RUN = "refused_data", "data_warning", "failed_flow", "late_run"
 DRIFT, DECAY, APPROVAL = "drift", "decay", "approval_needed"
 UNNAMED = ("by", "reason", "keep")  # parameters that are no part of what a run is called
-SINGLY, LISTED = 3, 20  # refused days with an alert each; named in one alert for many
+SINGLY, LISTED = 3, 20  # of many: refused days with an alert each, names in a title; in a text
 
 
 def crashed(flow_name: str, flow_run: Any, deployment: str = "") -> Alert:
@@ -114,22 +116,29 @@ def _refusal(loaded: Loaded, interval: Interval, reason: str, text: str = "") ->
 
 
 def drifted(watched: Watched) -> list[Alert]:
-    """One alert while the same features of the same version drift."""
+    """One alert while the same features of the same version drift, however many they are."""
     owner, name = catalog.model(watched.model).owner, watched.model
     if not watched.drifted:
         return []
+    limits = catalog.model(name).drift
+    moved = sorted(
+        (each for each in watched.drift if each.name in watched.drifted),
+        key=lambda each: -(each.psi or each.auc or 0),
+    )
     lines = [
-        f"{each.feature}: PSI {each.psi:.2f} (limit {catalog.model(name).drift.psi}), "
-        f"KS {each.ks:.2f}, {each.rows:,} rows against {each.reference_rows:,}"
-        for each in watched.drift
-        if each.feature in watched.drifted
+        f"{each.name}: {each.evidence}, {each.rows:,} rows against {each.reference_rows:,}"
+        for each in moved[:LISTED]
     ]
+    more = len(moved) - LISTED
+    lines += [f"and {more:,} more"] if more > 0 else []
+    named = ", ".join(each.name for each in moved[:SINGLY])
+    others = f" and {len(moved) - SINGLY:,} more" if len(moved) > SINGLY else ""
     return [
         Alert(
             kind=DRIFT,
             subject=f"{name} version {watched.version}",
-            title=f"{name} {watched.day}: {', '.join(watched.drifted)} drifted since training",
-            text="\n".join(lines),
+            title=f"{name} {watched.day}: {named}{others} drifted since training",
+            text="\n".join([f"Limits: PSI {limits.psi:g}, AUC {limits.auc:g}.", *lines]),
             severity="warn",
             owner=owner,
             todo=f"python -m flows monitor {name} --day {watched.day}",
@@ -140,21 +149,30 @@ def drifted(watched: Watched) -> list[Alert]:
 
 
 def decayed(watched: Watched) -> list[Alert]:
-    """One alert for each day whose predictions broke what was promised at training."""
+    """One alert for each day whose predictions broke what was promised, and in which slices."""
     owner, name = catalog.model(watched.model).owner, watched.model
+    of_day: dict[date, list[Realised]] = {}
+    for each in watched.decayed:
+        of_day.setdefault(each.day, []).append(each)
     return [
         Alert(
             kind=DECAY,
-            subject=f"{name} version {each.version}",
-            title=f"{name} {each.day}: {each.metric} is {each.estimate}, promised {each.promised}",
+            subject=f"{name} version {broken[0].version}",
+            title=f"{name} {day}: {_broken(broken[0])}",
+            text="\n".join(_broken(each) for each in broken[1:]),
             severity="page",
             owner=owner,
             todo=f"python -m flows retrain {name} --as-of {watched.day}",
             run_url=_run_url(),
-            key=str(each.day),
+            key=str(day),
         )
-        for each in watched.decayed
+        for day, broken in of_day.items()
     ]
+
+
+def _broken(each: Realised) -> str:
+    known = f", estimated {each.estimated} before" if each.estimated else ""
+    return f"{each.name} is {each.estimate}, promised {each.promised}{known}"
 
 
 def judged(trained: Trained) -> list[Alert]:

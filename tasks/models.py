@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 import catalog
 from catalog.kinds import Dataset
 from core import home
-from core.models import card, gate, registry, training
+from core.models import card, gate, mlflow_mirror, registry, training
 from core.models import scoring as scores
 from core.models.gate import Decision, Verdict
 from core.models.scoring import Scored
@@ -100,6 +100,7 @@ def decide(model: str, planned: Plan, fitted: Sequence[Fitted]) -> Trained:
     said = decision or Decision(cast(Verdict, verdict), reason)
     page = card.write(declared, version.number, challenger.artifact, said, fitted, planned)
     _show(declared.name, version.number, said, challenger, page)
+    mlflow_mirror.mirror(model)
     return Trained(
         model=model,
         as_of=planned.as_of,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,8 @@ from pyarrow import fs
 from core import home
 from core.errors import DayloopError, LakeDamaged
 from core.lake.conditions import Where, all_of
+
+COMMIT = re.compile(r"[0-9]{20}\.json")
 
 
 def address(table: str) -> str:
@@ -98,6 +100,13 @@ def _require_commit(table: str, number: int) -> None:
 
 def version(table: str) -> int | None:
     """The newest version, None where there is no table yet."""
+    if home.is_local():  # a look into the folder is a hundred times quicker
+        with in_words(table), suppress(FileNotFoundError):
+            names = [file.name for file in (folder_of(table) / "_delta_log").iterdir()]
+            commits = [int(name[:20]) for name in names if COMMIT.fullmatch(name)]
+            if commits:
+                _require_commit(table, max(commits))
+                return max(commits)
     found = open_table(table)
     return None if found is None else found.version()
 

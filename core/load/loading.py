@@ -147,8 +147,7 @@ def recorded(dataset: Dataset, interval: Interval) -> Loaded:
 
 
 def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]) -> Loaded | None:
-    entries = ledger.entries(dataset.name)
-    known = {entry.day: entry for entry in entries if entry.day in interval}
+    known = {entry.day: entry for entry in ledger.entries(dataset.name, interval)}
     contract, whole = contracts.contract_hash(dataset), _sha256s(landed, None)
     for day in [file.day for file in landed if file.day] or interval.days():
         entry = known.get(day)
@@ -158,7 +157,7 @@ def _already_done(dataset: Dataset, interval: Interval, landed: Sequence[Landed]
         if entry.source_sha256 != sha256s:
             return None
     table = lake.open_table(dataset.name)
-    if table and ledger.in_flux(table, entries) & known.keys():
+    if table and ledger.in_flux(table, ledger.entries(dataset.name)) & known.keys():
         return None
     version = table.version() if table else None
     return _summary(dataset, interval, list(known.values()), version, (), changed=False)

@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from typing import Any
@@ -102,21 +103,32 @@ def dump(estimator: Any) -> bytes:
     return buffer.getvalue()
 
 
-def save(model: str, fingerprint: str, estimator: Any, manifest: dict[str, Any]) -> Artifact:
-    """Stores an estimator and its manifest; where another run was faster, that one's stands."""
+def save(
+    model: str,
+    fingerprint: str,
+    estimator: Any,
+    manifest: dict[str, Any],
+    beside: Mapping[str, bytes] | None = None,
+) -> Artifact:
+    """Stores an estimator, its manifest and what else is to lie beside it.
+
+    Where another run was faster, that one's stands.
+    """
     if found := find(model, fingerprint):
         return found
-    data, path = dump(estimator), place(model, fingerprint)
+    files, path = {MODEL_FILE: dump(estimator), **(beside or {})}, place(model, fingerprint)
     whole = {
         **manifest,
         "fingerprint": fingerprint,
         "libraries": libraries(),
         "machine": machine(),
-        "files": {MODEL_FILE: {"sha256": _sha256(data), "size_bytes": len(data)}},
+        "files": {
+            name: {"sha256": _sha256(data), "size_bytes": len(data)} for name, data in files.items()
+        },
     }
     text = json.dumps(whole, indent=2, sort_keys=True, default=str).encode()
     signed = [(SIGNATURE_FILE, _signature(key, path, text)) for key in _keys()[:1]]
-    if home.publish(path, {MODEL_FILE: data, **dict(signed), MANIFEST_FILE: text}):
+    if home.publish(path, {**files, **dict(signed), MANIFEST_FILE: text}):
         return Artifact(path, _sha256(text))
     if found := find(model, fingerprint):
         return found
@@ -205,11 +217,7 @@ def load(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
     import joblib
 
     known = manifest(artifact)
-    files = {name: _read(f"{artifact.path}/{name}") for name in known["files"]}
-    for name, data in files.items():
-        if _sha256(data) != known["files"][name]["sha256"]:
-            path = f"{artifact.path}/{name}"
-            raise ArtifactRefused(f"{path} has been changed since it was stored; {_REMEDY}")
+    files = {name: read_file(artifact, known, name) for name in known["files"]}
     if not is_of_this_release(known):
         theirs, ours = known["libraries"]["scikit-learn"], installed("scikit-learn")
         raise ArtifactRefused(
@@ -217,6 +225,19 @@ def load(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
             "install the version it was made with"
         )
     return joblib.load(io.BytesIO(files[MODEL_FILE])), known
+
+
+def read_file(artifact: Artifact, manifest: dict[str, Any], name: str) -> bytes:
+    """A file that the manifest vouches for.
+
+    Raises:
+        ArtifactRefused: it is missing or changed.
+    """
+    path = f"{artifact.path}/{name}"
+    data = _read(path)
+    if _sha256(data) != manifest["files"][name]["sha256"]:
+        raise ArtifactRefused(f"{path} has been changed since it was stored; {_REMEDY}")
+    return data
 
 
 def is_of_this_release(manifest: dict[str, Any]) -> bool:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from catalog.kinds import Model
-from core.errors import DeclarationError
 from core.models import artifacts, fitting, metrics, training
 from core.models.metrics import Estimate
 from core.models.registry import Version
+from core.models.slices import masks
 from core.models.training import Fitted, Plan
 
 Verdict = Literal["promote", "keep", "not enough data to say"]
@@ -106,14 +106,7 @@ def _by_slice(
     model: Model, rows: pd.DataFrame, truth: Any, ours: Any, theirs: Any
 ) -> dict[str, Estimate]:
     found = {}
-    for name, belongs in model.slices.items():
-        answer = belongs(rows)
-        if not isinstance(answer, pd.Series) or not answer.index.equals(rows.index):
-            raise DeclarationError(
-                f"catalog/models/{model.name}.py: slices: '{name}' must return True or False for "
-                "each row of the features that it gets"
-            )
-        within = answer.to_numpy(dtype=bool)
+    for name, within in masks(model, rows).items():
         if truth[within].any() and not truth[within].all():
             found[name] = _gain(model, truth[within], ours[within], theirs[within])
     return found

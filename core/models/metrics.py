@@ -38,8 +38,8 @@ def less_is_better(metric: str) -> bool:
     return metric == "brier"
 
 
-def weighted(metric: str, truth: npt.NDArray[np.bool_], scores: Array) -> Weighted:
-    """The metric of these rows as a function of their weights."""
+def weighted(metric: str, truth: npt.NDArray[np.bool_] | Array, scores: Array) -> Weighted:
+    """The metric of these rows as a function of their weights; a truth may be a share of True."""
     if metric == "brier":
         loss = (scores - truth) ** 2
         return lambda weights: float(np.average(loss, weights=weights))

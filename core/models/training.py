@@ -29,9 +29,9 @@ from core.models.features import Datasets
 from core.models.fitting import Fit, predict
 from core.models.importance import alone
 from core.models.metrics import Estimate, calibration_error, estimate
-from core.watch.sketch import Sketch
+from core.watch import reference
 
-ALGORITHM = 2  # raise it when a change of this module makes other models of the same inputs
+ALGORITHM = 3  # raise it when a change of this module makes other models of the same inputs
 FIRST_DAY = date.min
 LATENCY_ROWS = 21
 # Candidates import scikit-learn where they are fitted, and its modules import each other: two
@@ -213,6 +213,7 @@ def _unfitted(model: Model, candidate: Candidate, planned: Plan) -> tuple[Any, s
         model.seed,
         model.metric,
         model.gate.confidence,
+        [(name, code.of_function(belongs)) for name, belongs in sorted(model.slices.items())],
     )
     return estimator, fingerprint
 
@@ -242,7 +243,8 @@ def fit(
         "owner": model.owner,
         **_examined(model, made, planned, rows, labels),
     }
-    stored = artifacts.save(model.name, fingerprint, made.estimator, manifest)
+    beside = {reference.FILE: reference.sample(rows, labels, list(made.features))}
+    stored = artifacts.save(model.name, fingerprint, made.estimator, manifest, beside)
     manifest = artifacts.manifest(stored)
     record_run(manifest, now or utc_now())
     return _fitted(manifest, stored, reused=False)
@@ -271,9 +273,7 @@ def _examined(
         "golden": golden.of(made.estimator, unseen[names]),
         "parameters": {name: str(value) for name, value in parameters.items()},
         "searched": made.searched,
-        "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in names},
-        # Out of time, as every later score is: an overfit model's own training scores differ.
-        "reference_scores": Sketch.of(scores).to_json(),
+        **reference.of(model, rows, unseen, truth.to_numpy(), scores, names),
     }
 
 
@@ -329,15 +329,14 @@ def record_run(manifest: dict[str, Any], now: datetime) -> None:
     lake.change(TABLE, where, add, schema=SCHEMA, partition_by=["model"])
 
 
-def last_as_of(model: str) -> date | None:
-    """As of which day the model was last trained and judged.
+def trained_as_of(model: str) -> list[date]:
+    """The days as of which the model was trained and judged, in order.
 
     A run that was killed after a fit judged nothing, so that its training is still due.
     """
     rows = lake.read(TABLE, lake.equal(model=model), columns=["fingerprint", "as_of"])
     if rows is None:
-        return None
+        return []
     judged = {event.path for event in registry.history(model)}
     found = zip(rows["fingerprint"].to_pylist(), rows["as_of"].to_pylist(), strict=True)
-    days = (day for fingerprint, day in found if artifacts.place(model, fingerprint) in judged)
-    return max(days, default=None)
+    return sorted({day for key, day in found if artifacts.place(model, key) in judged})

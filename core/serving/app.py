@@ -2,6 +2,7 @@
 
 `POST /v1/models/<model>/predict` answers rows of features with scores; `/health`, `/ready`,
 `/metrics` and `/docs` are for those who run and call it. Every answer names model and version.
+With a token, all but the two probes want it: metrics and features are nobody else's business.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +48,7 @@ HEADERS = {
     408: {"connection": "close"},
     503: {"retry-after": "1"},
 }
+PROBES = ("/health", "/ready")  # open to all: an orchestrator shows no token
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -70,7 +73,7 @@ class Api:
 
     Args:
         model: whose champion answers.
-        token: what callers of `predict` must show; none when empty.
+        token: what callers must show, but for the probes; none when empty.
         log_requests: appends what was asked and answered to `<model>_requests`.
         look_seconds: how often the registry is asked.
     """
@@ -104,6 +107,8 @@ class Api:
         app.add_exception_handler(HTTPException, self._unroutable)
         app.add_exception_handler(Exception, self._failed)
         paths = {predict, "/health", "/ready", "/metrics"}
+        if self._token:
+            app.add_middleware(Guarded, api=self)
         app.add_middleware(Counted, metrics=self.metrics, paths=paths)
         app.openapi = lambda: docs.openapi(  # type: ignore[method-assign]
             model, self.serving.champion, protected=bool(self._token)
@@ -143,10 +148,7 @@ class Api:
         """Scores of the rows of a request."""
         body = bytearray()
         try:
-            self._require_token(request)
             return await self._answer(request, body)
-        except Refused as refused:
-            return self._problem(refused.status, refused.detail)
         except ClientDisconnect:
             return Response(status_code=499)  # nobody hears it
         finally:
@@ -200,13 +202,13 @@ class Api:
         finally:
             self._waiting -= 1
 
-    def _require_token(self, request: Request) -> None:
-        if not self._token:
-            return
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    def unauthorized(self, authorization: str) -> Response | None:
+        """The refusal, unless this header shows the token."""
+        scheme, _, given = authorization.partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if not right or scheme.lower() != "bearer":
-            raise Refused(401, f"the header Authorization must be: Bearer, and {TOKEN}")
+        if right and scheme.lower() == "bearer":
+            return None
+        return self._problem(401, f"the header Authorization must be: Bearer, and {TOKEN}")
 
     def _state(self, status: int, said: str) -> Response:
         return _json(status, {"status": said, **self._named(self.serving.champion)})
@@ -229,6 +231,21 @@ class Api:
 
     async def _failed(self, _: Request, error: Exception) -> Response:
         return self._problem(500, f"{type(error).__name__}; the server's log tells more")
+
+
+class Guarded:
+    """Lets nobody pass without the token, but to the probes."""
+
+    def __init__(self, app: ASGIApp, api: Api) -> None:
+        self._app, self._api = app, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes it on, or refuses it before a byte of its body is read."""
+        passed: ASGIApp = self._app
+        if scope["type"] == "http" and scope["path"] not in PROBES:
+            shown = Headers(scope=scope).get("authorization", "")
+            passed = self._api.unauthorized(shown) or passed
+        await passed(scope, receive, send)
 
 
 class Counted:

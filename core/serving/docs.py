@@ -24,6 +24,7 @@ REFUSALS = {
 def openapi(model: str, champion: Champion | None, *, protected: bool) -> dict[str, Any]:
     """The document; without a champion its rows have any columns."""
     answers = {str(status): _refusal(status, said) for status, said in REFUSALS.items()}
+    security: list[dict[str, list[str]]] = [{"token": []}] if protected else []
     if not protected:
         del answers["401"]
     predict = {
@@ -37,7 +38,7 @@ def openapi(model: str, champion: Champion | None, *, protected: bool) -> dict[s
             },
             **answers,
         },
-        "security": [{"token": []}] if protected else [],
+        "security": security,
     }
     return {
         "openapi": "3.1.0",
@@ -52,7 +53,7 @@ def openapi(model: str, champion: Champion | None, *, protected: bool) -> dict[s
             "/ready": _probe(
                 "ready", "Whether a champion serves", {"200": "it does", "503": "none does"}
             ),
-            "/metrics": _metrics(),
+            "/metrics": _metrics(security),
         },
         "components": {
             "schemas": _schemas(champion),
@@ -144,7 +145,10 @@ def _probe(name: str, summary: str, answers: dict[str, str]) -> dict[str, Any]:
     return {"get": {"summary": summary, "operationId": name, "responses": responses}}
 
 
-def _metrics() -> dict[str, Any]:
+def _metrics(security: list[dict[str, list[str]]]) -> dict[str, Any]:
     content = {"text/plain": {"schema": {"type": "string"}}}
-    answer = {"200": {"description": "Prometheus's text format", "content": content}}
-    return {"get": {"summary": "Counters", "operationId": "metrics", "responses": answer}}
+    answers = {"200": {"description": "Prometheus's text format", "content": content}}
+    if security:
+        answers["401"] = _refusal(401, REFUSALS[401])
+    get = {"summary": "Counters", "operationId": "metrics", "responses": answers}
+    return {"get": {**get, "security": security}}

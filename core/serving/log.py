@@ -1,4 +1,8 @@
-"""The log of requests: `<model>_requests`, what was asked and answered, written in batches."""
+"""The log of requests: `<model>_requests`, what was asked and answered, written in batches.
+
+At least once: a batch whose commit came through though its answer was lost is written again.
+And at most a minute is lost with a process that is killed: nobody waits for the log.
+"""
 
 import logging
 import threading

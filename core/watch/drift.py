@@ -1,113 +1,154 @@
 """Drift: how far a day's features and scores have moved from the training reference."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from catalog.kinds import Drift
-from core.watch.sketch import Sketch
+from core.watch.sketch import Array, Sample, Sketch
+from core.watch.statistics.chi_squared import chi_squared
+from core.watch.statistics.domain_classifier import FOLDS, Rows, domain_classifier
+from core.watch.statistics.holm import holm
+from core.watch.statistics.jensen_shannon import jensen_shannon
+from core.watch.statistics.kolmogorov_smirnov import kolmogorov_smirnov
+from core.watch.statistics.psi import psi
+from core.watch.statistics.wasserstein import wasserstein
 
-BINS = 10
-SMALLEST_SHARE = 1e-4
-Array = npt.NDArray[np.float64]
+JOINT = "all features"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One distribution compared with its reference.
+    """One distribution compared with its reference; None is what does not apply.
 
     Attributes:
+        feature: or `score`, `requests.<feature>`, or `all features` together.
+        slice: of the model; empty for all entities.
         psi: population stability index over the reference's deciles and the nulls.
         ks: the largest gap between the two distribution functions, nulls first.
         ks_p_value: of the two-sample Kolmogorov-Smirnov test, asymptotic.
+        chi2: Pearson's statistic over the same bins as the PSI's; where it decides, rare bins are
+            taken together.
+        jensen_shannon: distance of the histograms, 0 to 1.
+        wasserstein: how far values have moved, in standard deviations of the reference.
+        auc: of the classifier that tells the day's rows from the reference's.
+        p_value: of the test that decides, for one of as many as the model has that day.
         rows: of the day, nulls and all; so with the reference's.
         verdict: "too few rows" says nothing either way.
     """
 
     feature: str
-    psi: float
-    ks: float
-    ks_p_value: float
+    slice: str = ""
+    psi: float | None = None
+    ks: float | None = None
+    ks_p_value: float | None = None
+    chi2: float | None = None
+    chi2_p_value: float | None = None
+    jensen_shannon: float | None = None
+    wasserstein: float | None = None
+    auc: float | None = None
+    p_value: float | None = None
     rows: int
     reference_rows: int
     verdict: Literal["stable", "drifted", "too few rows"]
 
+    @property
+    def name(self) -> str:
+        """The feature and, where it is of one, the slice."""
+        return f"{self.feature} of {self.slice}" if self.slice else self.feature
 
-def measure(feature: str, reference: Sketch, data: Array, limits: Drift) -> Measured:
-    """Compares a day's numbers with the reference.
+    @property
+    def evidence(self) -> str:
+        """The statistics that it is judged by, in words."""
+        shown = (("PSI", self.psi), ("KS", self.ks), ("classifier AUC", self.auc))
+        return ", ".join(f"{name} {value:.2f}" for name, value in shown if value is not None)
 
-    It has drifted when the PSI is above its limit and the KS test agrees: the one says that
-    the shift is large, the other that it is not chance.
-    """
-    few = min(len(data), reference.rows) < limits.min_rows
-    index = 0.0 if few else population_stability_index(reference, data)
-    gap = 0.0 if few else kolmogorov_smirnov(reference, data)
-    p_value = 1.0 if few else ks_p_value(gap, reference.rows, len(data))
-    moved = index > limits.psi and p_value < limits.alpha
-    return Measured(
+
+def measure(
+    feature: str, reference: Sketch, data: Array, limits: Drift, slice: str = ""
+) -> Measured:
+    """Compares a day's numbers with the reference, as if they were the only ones."""
+    found = Measured(
         feature=feature,
-        psi=index,
-        ks=gap,
-        ks_p_value=p_value,
+        slice=slice,
         rows=len(data),
         reference_rows=reference.rows,
-        verdict="too few rows" if few else "drifted" if moved else "stable",
+        verdict="too few rows",
     )
+    if min(len(data), reference.rows) < limits.min_rows:
+        return found
+    sample = Sample.of(data)
+    expected, shares = reference.binned(sample)
+    ks, ks_p_value = kolmogorov_smirnov(reference, sample)
+    counts = (expected * reference.rows, shares * sample.rows)
+    chi2, chi2_p_value = chi_squared(*counts)
+    of_categories = chi_squared(*counts, pooled=True)[1]
+    moved = wasserstein(reference, sample)
+    found = replace(
+        found,
+        psi=psi(expected, shares),
+        ks=ks,
+        ks_p_value=ks_p_value,
+        chi2=chi2,
+        chi2_p_value=chi2_p_value,
+        jensen_shannon=jensen_shannon(*reference.histogram(sample)),
+        wasserstein=moved / reference.std if moved is not None and reference.std else None,
+        p_value=of_categories if reference.is_categorical else ks_p_value,
+    )
+    return judge([found], limits)[0]
 
 
-def population_stability_index(reference: Sketch, data: Array) -> float:
-    """Sum of (share - reference share) * ln(share / reference share) over deciles and nulls.
-
-    Siddiqi, Credit Risk Scorecards, 2006. A value that fills a decile gets a bin of its own,
-    else a flag that was nearly always 1 and is now 0 would stay in its bin. An empty bin counts
-    as one in ten thousand.
-    """
-    present = np.sort(data[~np.isnan(data)])
-    edges = _edges(reference)
-    of_reference = np.diff(np.r_[0.0, reference.share_at_or_below(edges), 1.0])
-    at_edges = np.searchsorted(present, edges, side="right") / max(len(present), 1)
-    of_data = np.diff(np.r_[0.0, at_edges, 1.0])
-    nulls = 1 - len(present) / len(data)
-    expected = np.r_[of_reference * (1 - reference.null_share), reference.null_share]
-    found = np.r_[of_data * (1 - nulls), nulls]
-    both_empty = (expected == 0) & (found == 0)
-    expected, found = (np.maximum(shares, SMALLEST_SHARE) for shares in (expected, found))
-    return float(((found - expected) * np.log(found / expected))[~both_empty].sum())
-
-
-def _edges(reference: Sketch) -> Array:
-    """The upper ends of the bins; the last bin has none."""
-    wanted = np.arange(1, BINS) / BINS
-    positions = np.unique(np.searchsorted(reference.below, wanted))
-    if not len(reference.values):
-        return reference.values
-    filling = np.diff(np.r_[0.0, reference.below])[positions] >= 1 / BINS
-    just_below = np.nextafter(reference.values[positions[filling]], -np.inf)
-    return np.unique(np.r_[reference.values[positions], just_below])
-
-
-def kolmogorov_smirnov(reference: Sketch, data: Array) -> float:
-    """The largest gap between the distribution functions; within 1/512 for a thinned sketch.
-
-    Nulls count as the smallest value: a column that goes missing is the largest shift of all.
-    """
-    ordered = np.sort(data[~np.isnan(data)])
-    nulls = len(data) - len(ordered)
-    of_data = (nulls + np.searchsorted(ordered, reference.values, side="right")) / len(data)
-    before = (nulls + np.searchsorted(ordered, reference.values, side="left")) / len(data)
-    known = reference.null_share + (1 - reference.null_share) * np.r_[0.0, reference.below]
-    gaps = np.r_[
-        abs(nulls / len(data) - reference.null_share),
-        np.abs(of_data - known[1:]),
-        np.abs(before - known[:-1]),
+def measure_all(
+    references: Mapping[str, Sketch],
+    data: Mapping[str, Array],
+    limits: Drift,
+    *,
+    prefix: str = "",
+    slice: str = "",
+) -> list[Measured]:
+    """Compares each feature that is there on both sides."""
+    return [
+        measure(prefix + name, reference, data[name], limits, slice)
+        for name, reference in references.items()
+        if name in data
     ]
-    return float(gaps.max())
 
 
-def ks_p_value(gap: float, rows: int, other_rows: int) -> float:
-    """The asymptotic two-sided p-value (Smirnov, 1939)."""
-    from scipy.special import kolmogorov  # a fifth of a second that an ETL run should not pay
+def measure_jointly(reference: Rows, rows: Rows, limits: Drift, seed: int) -> Measured:
+    """Whether a classifier can tell the day's rows from a sample of the reference's."""
+    few = min(len(rows), len(reference)) < max(limits.min_rows, FOLDS)
+    auc, p_value = (None, None) if few else domain_classifier(reference, rows, seed)
+    found = Measured(
+        feature=JOINT,
+        auc=auc,
+        p_value=p_value,
+        rows=len(rows),
+        reference_rows=len(reference),
+        verdict="too few rows",
+    )
+    return judge([found], limits)[0]
 
-    return float(kolmogorov(np.sqrt(rows * other_rows / (rows + other_rows)) * gap))
+
+def judge(family: Sequence[Measured], limits: Drift) -> list[Measured]:
+    """The verdicts on all that was measured of a model on a day.
+
+    A feature has drifted when the shift is above a limit and the test agrees: the one says that it
+    is large, the other that it is not chance. Tests are chi-squared for categories and
+    Kolmogorov-Smirnov for numbers, their p-values raised for being many.
+    """
+    tested = [place for place, each in enumerate(family) if each.p_value is not None]
+    raised = holm(np.array([family[place].p_value for place in tested], dtype=np.float64))
+    found = list(family)
+    for place, p_value in zip(tested, raised.tolist(), strict=True):
+        each = family[place]
+        moved = is_large(each, limits) and p_value < limits.alpha
+        found[place] = replace(each, p_value=p_value, verdict="drifted" if moved else "stable")
+    return found
+
+
+def is_large(found: Measured, limits: Drift) -> bool:
+    """Whether a shift is above one of the limits."""
+    names = ("psi", "jensen_shannon", "wasserstein", "auc")
+    return any((getattr(found, name) or 0.0) > getattr(limits, name) for name in names)

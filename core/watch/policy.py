@@ -1,41 +1,152 @@
-"""When the daily loop fits again by itself, and why."""
+"""The retraining policy: what is decided for a model each day, why, and on the record.
 
-from dataclasses import dataclass
+The table `decisions` has a row a model-day: `retrain`; `ignore`, nothing asks for it or it is
+too soon; `escalate`, only a person can help.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Literal
 
-from catalog.kinds import Model
-from core.intervals import DAY
+import pyarrow as pa
+
+from catalog.kinds import Model, Retrain
+from core import lake, ledger
+from core.intervals import DAY, Interval
+from core.models import artifacts, registry, training
+from core.models.versions import CLOSED
+from core.watch.monitoring import Watched
+from core.watch.performance import Performance
+
+Action = Literal["retrain", "ignore", "escalate"]
+TABLE = "decisions"
+SCHEMA = pa.schema(
+    {
+        "model": pa.string(),
+        "day": pa.date32(),
+        "version": pa.int64(),
+        "action": pa.string(),
+        "reason": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What is known on a day of what a policy asks about.
+
+    Attributes:
+        last_as_of: as of which day the model was last trained, whatever the gate said.
+        champion_as_of: as of which day what serves was trained.
+        drifted: the features, or the score, that have moved.
+        decayed: how what serves broke its promise, in words; empty where it did not.
+        estimated_drop: the same of the metric estimated before labels are known.
+        new_rows: that have come to its inputs since it was last trained.
+    """
+
+    last_as_of: date | None
+    champion_as_of: date | None = None
+    drifted: Sequence[str] = ()
+    decayed: str = ""
+    estimated_drop: str = ""
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)
-class Retraining:
-    """Whether a retraining is due, and the reason in words either way."""
+class Decision:
+    """What is to be done for a model on a day, and the reason in words."""
 
-    due: bool
+    action: Action
     reason: str
 
 
-def decide(
-    model: Model, last_as_of: date | None, as_of: date, drifted: tuple[str, ...]
-) -> Retraining:
-    """Applies the model's `retrain` policy to what is known on a day.
+def decide(rule: Retrain, as_of: date, known: Signals) -> Decision:
+    """Applies a policy to what is known on the day that the model would be trained as of."""
+    last = known.last_as_of
+    if known.champion_as_of == as_of:  # nothing could score before; and so it is said when rerun
+        return Decision("retrain", "what serves was trained as of this very day")
+    if last is None:
+        return Decision("retrain", "it has never been trained")
+    age_days = (as_of - last).days
+    if age_days < 0:
+        return Decision("ignore", f"it has been trained since, as of {last}")
+    if rule.every_days and age_days >= rule.every_days:
+        return Decision("retrain", f"last trained as of {last}, every {rule.every_days} days")
+    asked = "; ".join(_asks(rule, known))
+    if not asked:
+        moved = f"{len(known.drifted)} drifted"
+        needed = f"{moved}, {rule.on_drifted} needed" if rule.on_drifted else moved
+        return Decision("ignore", f"trained as of {last}, {needed}")
+    if age_days >= rule.cooldown_days:
+        return Decision("retrain", asked)
+    kept = known.champion_as_of is not None and last > known.champion_as_of
+    if known.decayed and kept:
+        said = f"{known.decayed}; trained again as of {last}, which did not take its place"
+        return Decision("escalate", said)
+    return Decision("ignore", f"{asked}; cooling down until {last + rule.cooldown_days * DAY}")
+
+
+def _asks(rule: Retrain, known: Signals) -> Iterator[str]:
+    if rule.on_decay and known.decayed:
+        yield known.decayed
+    if rule.on_estimated_drop and known.estimated_drop:
+        yield known.estimated_drop
+    if rule.on_drifted and len(known.drifted) >= rule.on_drifted:
+        yield f"{len(known.drifted)} drifted: {', '.join(known.drifted)}"
+    if rule.on_new_rows and known.new_rows >= rule.on_new_rows:
+        yield f"{known.new_rows:,} new rows, {rule.on_new_rows:,} needed"
+
+
+def signals(model: Model, watched: Watched, as_of: date) -> Signals:
+    """What the lake knows on a day, the same when it is asked again after training that day."""
+    trained = training.trained_as_of(model.name)
+    before = [day for day in trained if day < as_of] if as_of in trained else trained
+    last = before[-1] if before else None
+    serving = registry.get(model.name, watched.version).artifact
+    # What earlier versions predicted says nothing of the one that serves.
+    decayed = [each for each in watched.decayed if each.version == watched.version]
+    dropping = [f"{each.name} is expected at {_against(each)}" for each in watched.dropping]
+    return Signals(
+        last_as_of=last,
+        champion_as_of=date.fromisoformat(artifacts.manifest(serving)["plan"]["as_of"]),
+        drifted=watched.drifted,
+        decayed="".join(f"{e.name} on {e.day} was {_against(e)}" for e in decayed[-1:]),
+        estimated_drop="; ".join(dropping),
+        new_rows=_new_rows(model, last, as_of) if last and last < as_of else 0,
+    )
+
+
+def _against(seen: Performance) -> str:
+    return f"{seen.estimate}, promised {seen.promised}"
+
+
+def may_begin(model: Model, as_of: date) -> bool:
+    """Whether a model that nothing serves for is trained again.
+
+    Not while one that the gate turned down, and nobody closed, is younger than the cool-down.
+    """
+    trained, versions = training.trained_as_of(model.name), registry.versions(model.name)
+    if not trained or as_of in trained or versions[-1].state in CLOSED:
+        return True
+    return not 0 <= (as_of - trained[-1]).days < model.retrain.cooldown_days
+
+
+def _new_rows(model: Model, last: date, as_of: date) -> int:
+    since = Interval(last, as_of)
+    return sum(e.rows_good for name in model.inputs for e in ledger.entries(name, since))
+
+
+def record(model: str, day: date, version: int, decision: Decision) -> bool:
+    """Puts the decision in the place of the day's; returns whether it is another one.
 
     Args:
-        model: whose policy.
-        last_as_of: as of which day it was last trained, whatever the gate said.
-        as_of: the day it would be trained as of now.
-        drifted: which features, or the score, have drifted.
+        model: whose.
+        day: that it was decided for.
+        version: that served then, 0 for none.
+        decision: what was decided.
     """
-    rule = model.retrain
-    if last_as_of is None:
-        return Retraining(True, "it has never been trained")
-    age_days = (as_of - last_as_of).days
-    if age_days >= rule.every_days:
-        return Retraining(True, f"last trained as of {last_as_of}, every {rule.every_days} days")
-    what = f"{len(drifted)} drifted"
-    if len(drifted) < rule.on_drifted:
-        return Retraining(False, f"{what}, {rule.on_drifted} needed")
-    if age_days < rule.cooldown_days:
-        until = last_as_of + rule.cooldown_days * DAY
-        return Retraining(False, f"{what}, cooling down until {until}")
-    return Retraining(True, f"{what}: {', '.join(drifted)}")
+    row = {"model": model, "day": day, "version": version, **asdict(decision)}
+    where = lake.equal(model=model) + lake.days("day", Interval.of_day(day))
+    rows = pa.Table.from_pylist([row], schema=SCHEMA)
+    return lake.replace_small(TABLE, rows, where, partition_by=["model"])

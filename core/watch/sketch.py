@@ -1,26 +1,66 @@
 """What a model remembers of a distribution it was trained on: a sketch, not the rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-POINTS = 512
+POINTS, SLICE_POINTS, TAIL = 512, 64, 12
+BINS = 10
+CATEGORIES = 30  # distinct values, up to which each is a bin of its own
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A day's numbers, sorted once for all statistics.
+
+    Attributes:
+        ordered: those that are there, ascending.
+        rows: how many there are, nulls and all.
+    """
+
+    ordered: Array
+    rows: int
+
+    @classmethod
+    def of(cls, data: Array) -> "Sample":
+        """The sample of these numbers; NaN is null."""
+        ordered = np.sort(data)  # NaN last
+        return cls(ordered[: len(data) - int(np.isnan(data).sum())], len(data))
+
+    @property
+    def null_share(self) -> float:
+        """The share of the rows without a value."""
+        return 1 - len(self.ordered) / max(self.rows, 1)
+
+    def below(self, points: Array) -> Array:
+        """How many rows have a value below each point."""
+        return np.searchsorted(self.ordered, points, side="left").astype(np.float64)
+
+    def at_or_below(self, points: Array) -> Array:
+        """How many rows have a value at or below each point."""
+        return np.searchsorted(self.ordered, points, side="right").astype(np.float64)
+
+
+@dataclass(frozen=True)
 class Sketch:
-    """The empirical distribution function at about 512 of its own values.
+    """The empirical distribution function at about 512 of its own values, and a histogram.
 
     Attributes:
         values: ascending; all distinct values where there are no more than 512. Of more,
-            512 quantiles; and before each value that many rows share, the one below it.
+            512 quantiles and some of the tails; and before each value that many rows share,
+            the one below it.
         below: the share of the present rows at or below each value.
         rows: how many rows were sketched, nulls and all.
         null_share: the share of rows without a value.
         exact: whether every distinct value is there.
+        edges: of a histogram of equally wide bins (Doane, "Aesthetic frequency
+            classifications", 1976); none for categories and in manifests before version 3.
+        shares: of the present rows in each of its bins.
+        std: the standard deviation; None in manifests before version 3.
     """
 
     values: Array
@@ -28,36 +68,45 @@ class Sketch:
     rows: int
     null_share: float
     exact: bool
+    edges: Array = field(default_factory=lambda: np.empty(0))
+    shares: Array = field(default_factory=lambda: np.empty(0))
+    std: float | None = None
 
     @classmethod
-    def of(cls, data: Array) -> "Sketch":
-        """The sketch of these numbers; NaN is null."""
-        present = np.sort(data[~np.isnan(data)])
+    def of(cls, data: Array, points: int = POINTS) -> "Sketch":
+        """The sketch of these numbers, of about so many points; NaN is null."""
+        present = Sample.of(data).ordered
         distinct, counts = np.unique(present, return_counts=True)
         below = np.cumsum(counts) / max(len(present), 1)
-        exact = len(distinct) <= POINTS
+        exact, edges, shares = len(distinct) <= points, np.empty(0), np.empty(0)
+        if len(distinct) > CATEGORIES:
+            edges = np.histogram_bin_edges(present, bins="doane")
+            shares = np.histogram(present, edges)[0] / len(present)
         if not exact:
-            picked = np.searchsorted(below, np.linspace(0, 1, POINTS)).clip(0, len(distinct) - 1)
-            common = np.flatnonzero(counts > len(present) / POINTS)
+            tail = 0.5 ** np.arange(1, TAIL + 1) / points  # long ones lie almost all beyond
+            levels = np.r_[np.linspace(0, 1, points), tail, 1 - tail]
+            picked = np.searchsorted(below, levels).clip(0, len(distinct) - 1)
+            common = np.flatnonzero(counts > len(present) / points)
             picked = np.unique(np.r_[picked, common, np.maximum(common - 1, 0)])
             distinct, below = distinct[picked], below[picked]
         nulls = len(data) - len(present)
-        return cls(distinct, below, len(data), nulls / max(len(data), 1), exact)
+        std = float(present.std()) if len(present) else 0.0
+        of_nulls = nulls / max(len(data), 1)
+        return cls(distinct, below, len(data), of_nulls, exact, edges, shares, std)
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "Sketch":
         """Back from `to_json`."""
-        arrays = {name: np.array(found[name], dtype=np.float64) for name in ("values", "below")}
-        return cls(**{**found, **arrays})
+        known = found.items()
+        lists = {name: np.array(value, float) for name, value in known if isinstance(value, list)}
+        return cls(**{**found, **lists})
 
     def to_json(self) -> dict[str, Any]:
         """As plain lists, for a manifest."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
-            "values": self.values.tolist(),
-            "below": self.below.tolist(),
-            "rows": self.rows,
-            "null_share": self.null_share,
-            "exact": self.exact,
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
         }
 
     def share_at_or_below(self, points: Array) -> Array:
@@ -65,3 +114,48 @@ class Sketch:
         position = np.searchsorted(self.values, points, side="right")
         shares: Array = np.r_[0.0, self.below][position]
         return shares
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether so few values are there that each is a category."""
+        return self.exact and len(self.values) <= CATEGORIES
+
+    def binned(self, sample: Sample) -> tuple[Array, Array]:
+        """The shares of the reference and of a sample in the same bins; the last one is nulls.
+
+        Bins are the categories and "any other", or the reference's deciles. A value that fills
+        a decile gets a bin of its own, else a flag that was nearly always 1 and is now 0 would
+        stay in its bin.
+        """
+        if self.is_categorical:
+            known, counts = np.diff(np.r_[0.0, self.below]), self._of_categories(sample)
+            return self._whole(np.r_[known, 0.0], sample, counts)
+        bounds = np.r_[0.0, sample.at_or_below(self._upper), len(sample.ordered)]
+        known = np.diff(np.r_[0.0, self.share_at_or_below(self._upper), 1.0])
+        return self._whole(known, sample, np.diff(bounds))
+
+    def histogram(self, sample: Sample) -> tuple[Array, Array]:
+        """As `binned`, but in equally wide bins, and one for all beyond them."""
+        if not len(self.edges):
+            return self.binned(sample)
+        bounds = np.r_[sample.below(self.edges[:-1]), sample.at_or_below(self.edges[-1:])]
+        counts = np.diff(bounds)
+        beyond = len(sample.ordered) - counts.sum()
+        return self._whole(np.r_[self.shares, 0.0], sample, np.r_[counts, beyond])
+
+    def _of_categories(self, sample: Sample) -> Array:
+        counts = sample.at_or_below(self.values) - sample.below(self.values)
+        found: Array = np.r_[counts, len(sample.ordered) - counts.sum()]
+        return found
+
+    def _whole(self, known: Array, sample: Sample, counts: Array) -> tuple[Array, Array]:
+        expected = np.r_[known * (1 - self.null_share), self.null_share]
+        return expected, np.r_[counts / max(sample.rows, 1), sample.null_share]
+
+    @cached_property
+    def _upper(self) -> Array:
+        """The upper ends of the deciles; the last has none."""
+        positions = np.unique(np.searchsorted(self.below, np.arange(1, BINS) / BINS))
+        filling = np.diff(np.r_[0.0, self.below])[positions] >= 1 / BINS
+        just_below = np.nextafter(self.values[positions[filling]], -np.inf)
+        return np.unique(np.r_[self.values[positions], just_below])

@@ -89,7 +89,7 @@ WRONG: list[tuple[Callable[..., Any], str, Any, str]] = [
     (lambda **to: Gate(floor=0.5, **to), "confidence", 1.0, "gate.confidence"),
     (lambda **to: Gate(floor=0.5, **to), "min_positives", 1, "gate.min_positives"),
     (lambda **to: Gate(floor=0.5, **to), "mode", "on", "gate.mode"),
-    (Retrain, "every_days", 0, "retrain.every_days"),
+    (Retrain, "every_days", -1, "retrain.every_days"),
     (Retrain, "cooldown_days", True, "retrain.cooldown_days"),
     (Drift, "psi", 0.0, "drift.psi"),
     (Drift, "alpha", 1.0, "drift.alpha"),

@@ -1,10 +1,12 @@
 import errno
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from core import home
 from core.errors import DayloopError, UsageError
+from core.home import in_turn
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a#c", "é", "a?c", "a&+;:'c"])
@@ -93,3 +95,19 @@ def test_a_full_disk_is_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) ->
             write()
     assert not store.exists("a/b")
     assert store.listing("a") == ()
+
+
+def test_those_who_work_at_the_same_folder_wait_for_each_other(home: Path) -> None:
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        with in_turn("models/churn"):
+            done.extend([f"{name} begins", f"{name} ends"])
+
+    second = Thread(target=work, args=("second",))
+    with in_turn("models/churn"), in_turn("models/other"):
+        second.start()
+        second.join(0.2)
+        done.append("first ends")
+    second.join()
+    assert done == ["first ends", "second begins", "second ends"]

@@ -23,7 +23,11 @@ from tests.core.alerting.local_receiver import serve
 from tests.flows.support import Server, alerts, program, until
 
 pytestmark = pytest.mark.timeout(400)
-REPORTS = {"dayloop reports crashed runs", "dayloop reports late runs"}
+DEPLOYED = {
+    "dayloop reports crashed runs",
+    "dayloop reports late runs",
+    "dayloop retrains churn when due",
+}
 
 
 @dataclass(frozen=True)
@@ -207,10 +211,10 @@ def killed_at_a_terminal(setting: Setting) -> str:
     return str(found[0]["id"])
 
 
-def test_deployed_again_they_are_the_same_three(setting: Setting, runs: Runs):
+def test_deployed_again_they_are_the_same_four(setting: Setting, runs: Runs):
     names = sorted(each["name"] for each in automations(setting.server))
 
-    assert names == sorted([*REPORTS, zombies().name])
+    assert names == sorted([*DEPLOYED, zombies().name])
 
 
 def test_a_run_whose_process_is_killed_is_told_once(setting: Setting, runs: Runs):

@@ -15,7 +15,7 @@ from tests.flows.support import alerts, rows
 
 BEFORE, DAY = date(1998, 4, 1), date(1998, 4, 2)
 SOURCE = "data/cdnow.csv.gz"
-TELLING = {"ledger", "outbox", "sales_quarantine"}
+TELLING = {"ledger", "outbox", "sales_quarantine", "decisions"}
 OTHERS = {"visits": "", "refunds": "sales", "returns": "refunds"}  # what each is checked against
 DECLARATION = """
 from pandera.pandas import Column, DataFrameSchema

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from prefect import Flow
@@ -16,7 +17,12 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 import catalog
-from tests.conftest import ROOT
+from flows.backfill import backfill
+from flows.daily import daily
+from flows.monitor import monitor
+from flows.score import score
+from tasks.decisions import DUE
+from tests.conftest import ROOT, Project
 from tests.core.alerting.local_receiver import Server as Receiver
 from tests.flows.support import Server, alerts, program, rows, until
 
@@ -48,6 +54,41 @@ def test_a_deployment_says_what_it_is_for_and_runs_in_the_pool(name: str):
 
 
 @pytest.mark.parametrize(
+    ("kind", "template", "variables"),
+    [
+        ("docker", (), {"image": "dayloop", "volumes": ["dayloop:/srv/dayloop"]}),
+        (
+            "kubernetes",
+            ("--base-job-template", str(ROOT / "deployments" / "kubernetes.json")),
+            {"image": "registry.example.com/dayloop:1"},
+        ),
+    ],
+)
+def test_it_deploys_to_other_kinds_of_pools(
+    project: Project,
+    server: Server,
+    kind: str,
+    template: tuple[str, ...],
+    variables: dict[str, Any],
+):
+    project.rewrite(
+        "prefect.yaml",
+        ("    <<: *process\n    name: dayloop", f"    <<: *{kind}\n    name: dayloop-{kind}"),
+        ("# pull:\n#   - ", "pull:\n  - "),
+    )
+    made = server.prefect("work-pool", "create", f"dayloop-{kind}", "--type", kind, *template)
+    assert made.returncode == 0, made.stdout + made.stderr
+    done = server.prefect("--no-prompt", "deploy", "--name", "etl-sales", cwd=project.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = {"name": {"any_": [f"dayloop-{kind}"]}}
+    [found] = server.ask("deployments/filter", work_pools=wanted)
+    assert variables.items() <= found["job_variables"].items()
+    assert found["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    [step] = found["pull_steps"]
+    assert step["prefect.deployments.steps.set_working_directory"] == {"directory": "/app"}
+
+
+@pytest.mark.parametrize(
     ("verb", "parameter", "name"),
     [(verb, "dataset", name) for name in catalog.dataset_names() for verb in ("etl", "backfill")]
     + [
@@ -61,6 +102,13 @@ def test_every_dataset_and_model_is_deployed(verb: str, parameter: str, name: st
     found = BY_NAME[f"{verb}-{name}"]
     assert found["entrypoint"] == f"flows.{verb}.{verb}"
     assert found["parameters"] == {parameter: name}
+
+
+@pytest.mark.parametrize("name", catalog.model_names())
+def test_every_model_is_retrained_when_its_monitor_asks_for_it(name: str):
+    [trigger] = BY_NAME[f"retrain-{name}"]["triggers"]
+    assert trigger["expect"] == [DUE]
+    assert trigger["match"] == {"prefect.resource.id": f"dayloop://models/{name}"}
 
 
 def test_the_loop_runs_every_morning_and_never_beside_itself():
@@ -133,7 +181,7 @@ def test_a_worker_runs_the_day_and_the_webhook_arrives(
         runs = server.ask("flow_runs/filter", deployments=ids)
         [ours] = [each for each in runs if each["state_type"] == "COMPLETED"]
         assert ours["id"] in drift["run_url"]
-        assert "retrain not due" in the_log_of(ours["id"], server)
+        assert "churn 1998-04-02: ignore: " in the_log_of(ours["id"], server)
 
         # A run that begins late loads the day it was meant for, not yesterday.
         late = server.prefect(*run, "--start-at", "1998-04-03 06:00 UTC")
@@ -155,6 +203,47 @@ def the_log_of(run: str, server: Server) -> str:
         return "\n".join(ours)
 
     return until(written, 20, "the loop's own lines are in the run's log")
+
+
+def test_a_retraining_that_is_triggered_and_dailys_own_are_one(
+    deployed: dict[str, Any], server: Server, trained: Path, tmp_path: Path
+):
+    """`monitor` calls for it on 8 April, when the cool-down is over; `daily` comes upon it too."""
+    day = date(1998, 4, 8)
+    backfill("sales", date(1998, 4, 1), day)
+    score("churn", day)
+    of_churn = {"id": {"any_": [deployed["retrain-churn"]["id"]]}}
+
+    def runs() -> list[dict[str, Any]]:
+        return server.ask("flow_runs/filter", deployments=of_churn)
+
+    known = {each["id"] for each in runs()}
+
+    monitor("churn", day)
+
+    ours = until(lambda: [r for r in runs() if r["id"] not in known], 30, "the event triggers it")
+    with a_worker(tmp_path / "worker.log"):
+        until(lambda: state(server, ours[0]["id"]) == "Running", 90, "a worker has begun it")
+        done = daily(date(1998, 4, 7))
+        until(lambda: state(server, ours[0]["id"]) == "Completed", 120, "it ends")
+
+    assert [run["parameters"] for run in ours] == [{"model": "churn", "as_of": str(day)}]
+    assert [run["id"] for run in runs() if run["id"] not in known] == [ours[0]["id"]]
+    [churn] = done.models
+    assert churn.decision and churn.decision.action == "retrain" and churn.trained
+    fitted = [row for row in rows(trained, "runs") if row["as_of"] == day]
+    assert len(fitted) == 3
+    lines = [line for line in the_log_of(ours[0]["id"], server).splitlines() if ", known" in line]
+    ours_known = sum(each.reused for each in churn.trained.candidates)
+    assert sorted([len(lines), ours_known]) == [0, 3]  # one of the two has fitted, all of them
+    registered = [e for e in rows(trained, "registry") if e["event"] == "registered"]
+    assert [event["version"] for event in registered] == [1, 2]
+    [decision] = [row for row in rows(trained, "decisions") if row["day"] == day]
+    assert decision["action"] == "retrain"
+
+
+def state(server: Server, run: str) -> str:
+    return httpx.get(f"{server.url}/flow_runs/{run}", timeout=60).json()["state_name"]
 
 
 def test_webhooks_come_from_the_secret_block_where_no_variable_is_set(

@@ -169,8 +169,8 @@ def require_whole(home: Path, seen: list[Record]) -> list[Record]:
     assert all(event.artifact == now[0].artifact or event.version > 1 for event in now)
     for version in registry.versions("churn"):
         artifacts.load(version.artifact)
-    for folder in (home / "models" / "churn").iterdir():
-        if folder.name != "snapshots" and not folder.name.startswith("."):
+    for folder in (home / "models" / "churn").glob("[!.]*"):  # none yet, where it fell so early
+        if folder.name != "snapshots":
             found = artifacts.find("churn", folder.name)
             assert found is not None
             artifacts.load(found)

@@ -72,3 +72,33 @@ def test_a_question_is_over_when_a_person_has_decided():
     outbox.queue([question])
     governance.tell_of("churn", "promoted", 2, "Ann", "she looked", number=3, serving=2)
     assert resolved() == [("approval_needed", "churn 2")]
+
+
+def test_a_day_with_forty_drifting_features_is_one_message():
+    moved = [replace(MOVED, feature=f"x{number}", psi=0.5 + number) for number in range(40)]
+    [alert] = messages.drifted(watched(1, *moved))
+    assert alert.title == "churn 1998-04-02: x39, x38, x37 and 37 more drifted since training"
+    assert alert.text.splitlines()[0] == "Limits: PSI 0.1, AUC 0.65."
+    assert alert.text.splitlines()[1].startswith("x39: PSI 39.50, KS 0.10, 500 rows against")
+    assert alert.text.splitlines()[-1] == "and 20 more"
+
+
+def test_a_feature_that_moved_in_a_slice_only_is_named_with_it():
+    of_slice = replace(MOVED, feature="spent", slice="five orders or more")
+    assert watched(1, STEADY, of_slice).drifted == ("spent of five orders or more",)
+    assert watched(1, MOVED, of_slice).drifted == (MOVED.feature,)
+
+
+def test_a_slice_that_decays_is_named_with_what_was_promised_and_estimated():
+    value, before = Estimate(0.5, 0.49, 0.51), Estimate(0.79, 0.78, 0.8)
+    whole = Realised(DAY, 1, "roc_auc", value, PROMISED, 500, "decayed")
+    of_slice = replace(whole, slice="one order", estimated=before)
+    seen = replace(watched(1, STEADY), realised=(whole, of_slice))
+    [alert] = messages.decayed(seen)
+    assert alert.title == (
+        "churn 1998-04-02: roc_auc is 0.500 (0.490 to 0.510), promised 0.800 (0.790 to 0.810)"
+    )
+    assert alert.text == (
+        "roc_auc of one order is 0.500 (0.490 to 0.510), promised 0.800 (0.790 to 0.810), "
+        "estimated 0.790 (0.780 to 0.800) before"
+    )

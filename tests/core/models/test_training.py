@@ -92,13 +92,13 @@ def test_a_run_killed_before_its_row_gets_it_from_the_next(
 
 
 def test_a_training_counts_as_done_once_it_was_judged(shop: Any) -> None:
-    assert training.last_as_of("returns") is None
+    assert training.trained_as_of("returns") == []
     found = fit(synthetic.model(), shop)
-    assert training.last_as_of("returns") is None
+    assert training.trained_as_of("returns") == []
     registry.register("returns", found.artifact, by="gate", reason="keep: worse")
-    assert training.last_as_of("returns") == AS_OF
+    assert training.trained_as_of("returns") == [AS_OF]
     fit(synthetic.model(), shop, AS_OF + timedelta(days=1))
-    assert training.last_as_of("returns") == AS_OF
+    assert training.trained_as_of("returns") == [AS_OF]
 
 
 FEATURES = """

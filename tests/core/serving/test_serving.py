@@ -141,7 +141,7 @@ def test_only_plain_json_is_read(client: Client, headers: dict[str, str]) -> Non
     assert client.post(PATH, content=body(ROW), headers=headers).status_code == 415
 
 
-def test_without_the_token_there_are_no_scores(fitted: dict[str, Artifact]) -> None:
+def test_without_the_token_there_is_nothing_but_the_probes(fitted: dict[str, Artifact]) -> None:
     promote(fitted["logistic"])
     with serve(token="a-token-of-many-signs") as client:
         for given in (None, "Bearer", "Bearer wrong", "Basic a-token-of-many-signs", "Bearer é"):
@@ -151,7 +151,13 @@ def test_without_the_token_there_are_no_scores(fitted: dict[str, Artifact]) -> N
             assert refused.json()["version"] == 1
         right = {"authorization": "bearer a-token-of-many-signs"}
         assert client.predict(ROW, headers=right).status_code == 200
-        assert client.get("/ready").status_code == 200
+        for path in ("/metrics", "/docs", "/openapi.json"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers=right).status_code == 200
+        for path in ("/health", "/ready"):
+            assert client.get(path).status_code == 200
+        refused = 'dayloop_api_requests_total{path="/metrics",status="401"} 1.0'
+        assert refused in client.get("/metrics", headers=right).text
 
 
 @pytest.mark.parametrize(("host", "token"), [("0.0.0.0", ""), ("127.0.0.1", "short"), ("::", "")])

@@ -1,4 +1,5 @@
-from datetime import date, timedelta
+import sys
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from core import lake
-from core.errors import ModelRefused, NotTrained
-from core.models import registry, scoring, training
-from core.watch import monitoring
+from core.errors import ArtifactRefused, ModelRefused, NotTrained
+from core.models import artifacts, features, registry, scoring, training
+from core.serving.champion import load
+from core.serving.log import Answered, RequestLog
+from core.serving.metrics import Metrics
+from core.serving.rows import Rows
+from core.watch import drift, monitoring, performance, reference
+from core.watch.drift import Measured
 from core.watch.monitoring import Watched
 from tests.core import synthetic
 
@@ -48,13 +54,16 @@ def monitor(shop: Any, days: int) -> Watched:
     return monitoring.monitor(MODEL, {"buys": shop}, on(days))
 
 
+ALL = ["count", "recency", "spent", "score", "all features"]
+
+
 def test_every_feature_and_the_score_are_compared_with_training(shop: Any) -> None:
     watched = monitor(shop, 30)
-    assert [each.feature for each in watched.drift] == ["count", "recency", "spent", "score"]
+    assert [each.feature for each in watched.drift] == ALL
     rows = lake.read(monitoring.DRIFT_TABLE).to_pylist()
-    assert [row["feature"] for row in rows] == ["count", "recency", "spent", "score"]
+    assert [row["feature"] for row in rows] == ALL
     assert {(row["model"], row["day"], row["version"]) for row in rows} == {("returns", on(30), 1)}
-    assert rows[0]["psi"] == watched.drift[0].psi and rows[0]["psi_limit"] == 0.25
+    assert rows[0]["psi"] == watched.drift[0].psi and rows[0]["psi_limit"] == 0.1
     assert watched.realised == ()
 
 
@@ -83,7 +92,7 @@ def test_the_metric_is_realised_on_the_day_the_horizon_is_over(
     assert found.estimate.value == pytest.approx(roc_auc_score(truth, rows["score"]), abs=1e-12)
     assert found.rows == len(rows) and found.verdict == "as promised"
     assert [each.day for each in monitor(shop, 39).realised] == [on(31)]
-    assert lake.read(monitoring.PERFORMANCE_TABLE).num_rows == 2
+    assert lake.read(monitoring.PERFORMANCE_TABLE, lake.equal(kind="realised")).num_rows == 2
 
 
 def test_no_label_is_taken_from_a_horizon_with_a_refused_day(home: Path, tmp_path: Path) -> None:
@@ -166,3 +175,150 @@ def test_a_look_back_at_an_earlier_day_or_a_former_champion_is_no_news(shop: Any
     assert (monitoring.is_news(earlier), monitoring.is_news(later)) == (False, True)
     registry.close("returns", 1, "retired", **WHO)
     assert not monitoring.is_news(later)
+
+
+def slices_of(names: tuple[str, ...]) -> dict[str, Any]:
+    """The first half of the customers, and the rest."""
+    known = {
+        "early": lambda rows: rows["recency"] <= rows["recency"].median(),
+        "late": lambda rows: rows["recency"] > rows["recency"].median(),
+    }
+    return {name: known[name] for name in names}
+
+
+@pytest.fixture
+def sliced(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The model with two slices."""
+    found = synthetic.model(horizon_days=8, slices=slices_of(("early", "late")))
+    monkeypatch.setattr(sys.modules[__name__], "MODEL", found)
+    return found
+
+
+def test_slices_are_compared_with_their_own_reference(
+    home: Path, tmp_path: Path, sliced: Any
+) -> None:
+    watched = monitor(serve(tmp_path), 30)
+    of_slices = [(each.feature, each.slice) for each in watched.drift if each.slice]
+    assert of_slices == [(name, of) for of in ("early", "late") for name in sorted(ALL[:4])]
+    rows = {each.slice: each.rows for each in watched.drift if each.feature == "score"}
+    assert rows["early"] + rows["late"] == rows[""]
+
+
+def test_a_slice_that_decays_is_found_where_the_whole_keeps_its_promise(
+    home: Path, tmp_path: Path, sliced: Any
+) -> None:
+    shop = serve(tmp_path)
+    rows = lake.read("returns_predictions", lake.equal(day=on(30))).to_pandas()
+    versions = {"buys": lake.version("buys")}
+    known = features.snapshot(MODEL, {"buys": shop}, versions, on(30)).features
+    late = rows["entity"].isin(known.index[MODEL.slices["late"](known)]).to_numpy()
+    overwrite(30, lambda scores: np.where(late, -scores, scores))
+    realised = {each.slice: each for each in monitor(shop, 38).realised}
+    assert {name: each.verdict for name, each in realised.items()} == {
+        "": "as promised",
+        "early": "as promised",
+        "late": "decayed",
+    }
+    assert realised["early"].rows + realised["late"].rows == realised[""].rows
+
+
+def test_a_slice_declared_since_the_training_has_no_reference_yet(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = serve(tmp_path)
+    found = synthetic.model(horizon_days=8, slices=slices_of(("early",)))
+    monkeypatch.setattr(sys.modules[__name__], "MODEL", found)
+    assert {each.slice for each in monitor(shop, 38).drift} == {""}
+    assert {each.slice for each in monitor(shop, 38).realised} == {""}
+
+
+def test_the_metric_is_estimated_on_the_day_and_stands_beside_the_realised_one(shop: Any) -> None:
+    [estimated] = monitor(shop, 30).estimated
+    assert estimated.verdict == "as promised"
+    assert estimated.estimate.low < estimated.estimate.value < estimated.estimate.high
+    [realised] = monitor(shop, 38).realised
+    assert realised.estimated == estimated.estimate
+    assert estimated.estimate.low < realised.estimate.value < estimated.estimate.high
+    rows = lake.read(monitoring.PERFORMANCE_TABLE, lake.equal(day=on(30))).to_pylist()
+    assert {(row["kind"], row["estimated"]) for row in rows} == {
+        ("estimated", None),
+        ("realised", estimated.estimate.value),
+    }
+
+
+def test_scores_that_no_longer_tell_apart_are_a_drop_before_any_label(
+    home: Path, tmp_path: Path
+) -> None:
+    shop = serve(tmp_path, synthetic.buys(customers=2_000))
+    overwrite(30, lambda scores: np.full(len(scores), scores.mean()) + 1e-9 * scores)
+    watched = monitor(shop, 30)
+    assert [each.verdict for each in watched.dropping] == ["drop expected"]
+    assert watched.realised == ()
+
+
+def test_what_the_api_was_asked_is_compared_with_the_same_reference(shop: Any) -> None:
+    assert not of_requests(monitor(shop, 30))
+    champion = load("returns", 1, registry.champion("returns").artifact)
+    random, log = np.random.default_rng(0), RequestLog("returns", Metrics())
+    numbers = Rows(random.gamma(2, 1_000, (150, len(champion.features))), [None] * 150)
+    moment = datetime.combine(on(30), time(12), UTC)
+    log.add(Answered(champion, numbers, champion.scores(numbers.numbers), moment))
+    log.flush()
+
+    found = of_requests(monitor(shop, 30))
+
+    assert list(found) == [f"requests.{name}" for name in ALL[:4]]
+    assert {each.rows for each in found.values()} == {150}
+    assert found["requests.spent"].verdict == "drifted"
+    assert not of_requests(monitor(shop, 31))
+
+
+def of_requests(watched: Watched) -> dict[str, Measured]:
+    return {e.feature: e for e in watched.drift if e.feature.startswith("requests.")}
+
+
+def test_a_model_of_before_there_were_samples_and_calibrators_is_still_watched(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, manifest = performance.version_of("returns", 1)
+    newer = ("calibrator", "promised_slices", "reference_slices")
+    older = {name: value for name, value in manifest.items() if name not in newer}
+    older["files"] = {artifacts.MODEL_FILE: manifest["files"][artifacts.MODEL_FILE]}
+    monkeypatch.setattr(performance, "version_of", lambda *_: (version, older))
+    watched = monitor(shop, 38)
+    assert [each.feature for each in watched.drift] == ALL[:4]
+    assert watched.estimated == () and [each.slice for each in watched.realised] == [""]
+
+
+def test_features_that_move_only_together_are_seen_by_the_classifier(shop: Any) -> None:
+    version, manifest = performance.version_of("returns", 1)
+    sample = reference.sample_of(version.artifact, manifest)
+    assert sample is not None and sample.shape == (len(sample), 3)
+    rows = np.random.default_rng(0).permuted(sample, axis=0)
+    found = drift.measure_jointly(np.tile(sample, (4, 1)), np.tile(rows, (4, 1)), MODEL.drift, 0)
+    assert found.verdict == "drifted"
+    assert monitor(shop, 30).drift[-1].reference_rows == len(sample)
+
+
+def test_a_changed_sample_is_refused(shop: Any, home: Path) -> None:
+    place = registry.champion("returns").artifact.path
+    (home / place / reference.FILE).write_bytes(b"other")
+    with pytest.raises(ArtifactRefused, match=r"reference\.npy has been changed"):
+        monitor(shop, 30)
+
+
+def test_tables_of_before_the_new_columns_are_read_and_widened(shop: Any) -> None:
+    newer = {"slice", "chi2", "chi2_p_value", "jensen_shannon", "wasserstein", "auc", "p_value"}
+    newer |= {"estimated", "estimated_low", "estimated_high"}
+    known = {"model": "returns", "day": on(30), "version": 1, "kind": "realised"}
+    known |= {"value": 0.7, "low": 0.6, "high": 0.8, "verdict": "as promised"}
+    known |= {"promised": 0.7, "promised_low": 0.6, "promised_high": 0.8, "measured_on": on(38)}
+    for name, whole in (
+        ("drift", monitoring.DRIFT_SCHEMA),
+        ("performance", performance.SCHEMA),
+    ):
+        older = pa.schema([field for field in whole if field.name not in newer])
+        lake.append(name, pa.Table.from_pylist([known], schema=older), partition_by=["model"])
+    [realised] = monitor(shop, 38).realised
+    assert (realised.day, realised.slice, realised.estimated) == (on(30), "", None)
+    assert not monitor(shop, 38).changed

@@ -1,0 +1,241 @@
+"""What a diagnosis asks of a model: does it serve, is it fed well, does anybody measure it?"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.kinds import Dataset, Model
+from core import lake, ledger
+from core.errors import NotTrained
+from core.intervals import DAY, Interval
+from core.models import artifacts, features, metrics, registry, scoring, training
+from core.models.metrics import Estimate
+from core.models.registry import Version
+from core.watch import monitoring, tracing
+from core.watch.finding import Finding
+
+LATELY = 60  # days back that predictions are looked for
+
+
+def findings(model: Model, datasets: Mapping[str, Dataset]) -> Iterator[Finding]:
+    """What is wrong with what serves, or why nothing does; of no model whose data never came."""
+    known = [entries for name in model.inputs if (entries := ledger.entries(name))]
+    if len(known) < len(model.inputs):
+        return  # which the first rule says
+    morning = min(entries[-1].day for entries in known) + DAY
+    champion = registry.champion(model.name)
+    if champion is None:
+        yield from _unpromoted(model, datasets, morning)
+        return
+    scored = _days(scoring.predictions(model.name), (), morning)
+    yield from _unserved(model, champion, scored, morning)
+    watched = _days(monitoring.DRIFT_TABLE, lake.equal(model=model.name), morning)
+    broken = _broken(model, champion)
+    symptoms = drifted(model, max(watched)) if watched else set()
+    traced = list(_traced(model, datasets, morning, symptoms, broken)) if scored else []
+    yield from traced
+    if scored and (not watched or max(watched) < max(scored)):
+        yield from _unwatched(model, datasets, morning, scored, watched)
+    if broken and not traced:
+        tried = any(each.number > champion.number for each in registry.versions(model.name))
+        retrain = f"python -m flows retrain {model.name} --as-of {morning}"
+        yield Finding(
+            rule="model",
+            about=model.name,
+            version=champion.number,
+            day=broken["day"],
+            evidence=f"version {champion.number} of {broken['day']}: {_against(broken)}",
+            command=f"python -m flows models {model.name}" if tried else retrain,
+        )
+
+
+def _unpromoted(model: Model, datasets: Mapping[str, Dataset], morning: date) -> Iterator[Finding]:
+    name, versions = model.name, registry.versions(model.name)
+    if versions:
+        newest = versions[-1]
+        plural = f"{len(versions)} versions are" if versions[1:] else "a version is"
+        waits = newest.state not in ("rejected", "retired")
+        yield Finding(
+            rule="deployment",
+            about=name,
+            version=newest.number,
+            evidence=f"{plural} trained, none serves; {newest.number} is {newest.state}, the gate "
+            f"said {newest.events[0].reason}",
+            command=f'python -m flows promote {name} {newest.number} --by NAME --reason "..."'
+            if waits
+            else f"python -m flows retrain {name} --as-of {morning}",
+        )
+        return
+    try:
+        training.plan(model, {each: datasets[each] for each in model.inputs}, morning)
+    except NotTrained:
+        return  # its data are too young, or the first rule speaks of them
+    yield Finding(
+        rule="deployment",
+        about=name,
+        evidence=f"{name} was never trained, and its data would do as of {morning}",
+        command=f"python -m flows retrain {name} --as-of {morning}",
+    )
+
+
+def _unserved(
+    model: Model, champion: Version, scored: set[date], morning: date
+) -> Iterator[Finding]:
+    from core.serving.log import requests  # and what serving needs with it
+
+    name, number = model.name, champion.number
+    since = f"{champion.events[-1].at:%Y-%m-%d}"
+    score = f"python -m flows score {name} --day {morning}"
+    asked = lake.open_table(requests(name))
+    if scored and (morning - max(scored)).days > 1:
+        said = f"scores end on {max(scored)}, data go on to {morning - DAY}"
+    elif not scored and not (asked and asked.count()):
+        said = f"version {number} is champion since {since} and has scored nothing lately"
+    else:
+        said = ""
+    if said:
+        yield Finding(rule="deployment", about=name, version=number, evidence=said, command=score)
+    for each in registry.versions(name):
+        good = each.number > number and each.events[0].reason.startswith("promote")
+        if good and each.state in ("registered", "approved"):
+            verb = "promote" if each.state == "approved" else "approve"
+            yield Finding(
+                rule="deployment",
+                about=name,
+                version=each.number,
+                evidence=f"version {each.number} waits, {number} serves; the gate said "
+                f"{each.events[0].reason}",
+                command=f'python -m flows {verb} {name} {each.number} --by NAME --reason "..."',
+            )
+
+
+def _traced(
+    model: Model,
+    datasets: Mapping[str, Dataset],
+    morning: date,
+    drifted: set[str],
+    broken: Mapping[str, Any],
+) -> Iterator[Finding]:
+    """The columns that are unusual and that what has drifted, or broken, is made of."""
+    if not drifted and not broken:
+        return
+    for name in model.inputs:
+        for column in tracing.unusual_columns(datasets[name], model.inputs[name], morning):
+            made = tracing.made_of(model, name, column.name, morning)
+            moved = sorted(made if broken or drifted == {monitoring.SCORE} else made & drifted)
+            if not moved:
+                continue
+            yield Finding(
+                rule="upstream",
+                about=model.name,
+                day=column.first,
+                column=f"{name}.{column.name}",
+                evidence=f"{', '.join(moved)} moved and come from {name}.{column.name}: "
+                f"{column.words}",
+                command=f"python -m flows history {name}",
+            )
+
+
+def _unwatched(
+    model: Model,
+    datasets: Mapping[str, Dataset],
+    morning: date,
+    scored: set[date],
+    watched: set[date],
+) -> Iterator[Finding]:
+    last = max(watched, default=None)
+    days = sorted(day for day in scored if last is None or day > last)
+    said = f"{len(days)} scored days from {days[0]} on were not monitored"
+    if decay := _unseen(model, datasets, morning):
+        said = f"{said}; {_against(decay)} on {decay['day']}, and nobody looked"
+    yield Finding(
+        rule="monitoring",
+        about=model.name,
+        day=days[0],
+        evidence=said,
+        command=f"python -m flows monitor {model.name} --day {days[-1]}",
+    )
+
+
+def _unseen(model: Model, datasets: Mapping[str, Dataset], morning: date) -> dict[str, Any] | None:
+    """The realised metric of the newest predictions that have matured, where it broke its promise.
+
+    As `monitoring` would measure it.
+    """
+    matured = scoring.matured(model, morning)
+    table = scoring.predictions(model.name)
+    days = sorted(_days(table, (lake.Condition("day", "<", matured + DAY),), matured))
+    horizon = timedelta(days=model.horizon_days)
+    for day in days[-1:]:
+        trusts = {name: ledger.trust(name, Interval(day, day + horizon)) for name in model.inputs}
+        rows = lake.read(table, lake.days("day", Interval.of_day(day)))
+        if rows is None or not all(found.trusted for found in trusts.values()):
+            return None
+        frame = rows.to_pandas().sort_values("entity")
+        versions = {name: found.table_version or 0 for name, found in trusts.items()}
+        inputs = {name: datasets[name] for name in model.inputs}
+        truth = features.labels_of(model, inputs, versions, frame["entity"], day).to_numpy()
+        if truth.all() or not truth.any():
+            return None
+        version = registry.get(model.name, int(frame["model_version"].iloc[0]))
+        promised = artifacts.manifest(version.artifact)["metric"]
+        value = metrics.estimate(
+            model.metric,
+            truth,
+            frame["score"].to_numpy(),
+            confidence=model.gate.confidence,
+            seed=model.seed,
+        )
+        less = metrics.less_is_better(model.metric)
+        if value.low > promised["high"] if less else value.high < promised["low"]:
+            return {
+                "day": day,
+                "metric": model.metric,
+                **vars(value),
+                **{f"promised_{each}": promised[each] for each in ("low", "high")},
+                "promised": promised["value"],
+            }
+    return None
+
+
+def _broken(model: Model, champion: Version) -> dict[str, Any]:
+    """The newest row of `performance` of what serves, where its promise is broken; else empty.
+
+    What is realised says more than what is expected before labels are known.
+    """
+    for kind, verdict in (("realised", "decayed"), ("estimated", "drop expected")):
+        where = lake.equal(model=model.name, version=champion.number, kind=kind)
+        rows = lake.read(monitoring.PERFORMANCE_TABLE, where)
+        last: dict[str, Any] = {}
+        for row in rows.sort_by("day").to_pylist() if rows else ():
+            other = row["day"] == last.get("day") and row["verdict"] != verdict
+            last = last if other else row  # of a day's slices, one that broke its promise
+        if last.get("verdict") == verdict:
+            return last
+    return {}
+
+
+def _against(row: Mapping[str, Any]) -> str:
+    value = Estimate(row["value"], row["low"], row["high"])
+    promised = Estimate(row["promised"], row["promised_low"], row["promised_high"])
+    of_slice = f" of {row['slice']}" if row.get("slice") else ""
+    expected = "expected at " if row.get("kind") == "estimated" else ""
+    return f"{row['metric']}{of_slice} is {expected}{value}, promised {promised}"
+
+
+def drifted(model: Model, day: date) -> set[str]:
+    """The features, or the score, that had moved on a day."""
+    where = lake.equal(model=model.name, verdict="drifted") + lake.days("day", Interval.of_day(day))
+    rows = lake.read(monitoring.DRIFT_TABLE, where, columns=["feature"])
+    names = [] if rows is None else rows["feature"].to_pylist()
+    return {name.removeprefix("requests.") for name in names}
+
+
+def _days(table: str, where: lake.Where, morning: date) -> set[date]:
+    """Which of the last days have rows."""
+    lately = (*where, lake.Condition("day", ">=", morning - LATELY * DAY))
+    rows: pa.Table | None = lake.read(table, lately, columns=["day"])
+    return set() if rows is None else set(pc.unique(rows["day"]).to_pylist())

@@ -1,0 +1,1 @@
+"""Statistics of drift, one a file, each with where it was published."""
