@@ -1,7 +1,7 @@
 """The metrics models are judged by, with bootstrap intervals.
 
-Each metric takes weights, so that a bootstrap sample is a vector of counts and the scores
-are sorted only once: a thousand samples of 20,000 rows take about a second.
+The scores are sorted only once, and a bootstrap sample is counted by score and truth: a
+thousand samples of 20,000 rows take about half a second.
 """
 
 import math
@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Picks = npt.NDArray[np.int64]
 Weighted = Callable[[Array], float]
+Sampled = Callable[[Picks], float]
 ROUNDS, FEWEST_ROUNDS, DRAWS = 1000, 200, 50_000_000
 BINS, BIN_ROWS = 10, 100
 
@@ -43,26 +45,46 @@ def weighted(metric: str, truth: npt.NDArray[np.bool_] | Array, scores: Array) -
     if metric == "brier":
         loss = (scores - truth) ** 2
         return lambda weights: float(np.average(loss, weights=weights))
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    group = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # ties stand or fall together
-    positive = truth[order].astype(np.float64)
-    of_groups = {"roc_auc": _roc_auc, "average_precision": _average_precision}[metric]
+    group, positive = _groups(scores), truth.astype(np.float64)
+    count = int(group.max(initial=0)) + 1
 
     def value(weights: Array) -> float:
-        counts = weights[order]
-        positives = np.add.reduceat(counts * positive, group)
-        negatives = np.add.reduceat(counts * (1 - positive), group)
-        return of_groups(positives, negatives)
+        positives: Array = np.bincount(group, weights * positive, count).astype(np.float64)
+        negatives: Array = np.bincount(group, weights * (1 - positive), count).astype(np.float64)
+        return _OF_GROUPS[metric](positives, negatives)
 
     return value
+
+
+def sampled(metric: str, truth: npt.NDArray[np.bool_], scores: Array) -> Sampled:
+    """The metric of some of these rows as a function of their positions, one again and again."""
+    if metric == "brier":
+        loss = (scores - truth) ** 2
+        return lambda picks: float(loss[picks].mean())
+    cell = _groups(scores) * 2 + truth
+    count = int(cell.max(initial=0) // 2 + 1) * 2
+
+    def value(picks: Picks) -> float:
+        rows = np.bincount(cell[picks], minlength=count).astype(np.float64)
+        return _OF_GROUPS[metric](rows[1::2], rows[::2])
+
+    return value
+
+
+def _groups(scores: Array) -> Picks:
+    """Each row's place among the scores, the best is 0; ties stand or fall together."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    place = np.empty(len(scores), np.int64)
+    place[order] = np.cumsum(np.r_[False, ranked[1:] != ranked[:-1]][: len(scores)])
+    return place
 
 
 def _roc_auc(positives: Array, negatives: Array) -> float:
     if not positives.any() or not negatives.any():
         return math.nan  # a bootstrap sample of one class: no opinion, left out of the interval
     above = np.cumsum(positives) - positives / 2
-    return float(negatives @ above / (positives.sum() * negatives.sum()))
+    return float((negatives * above).sum() / (positives.sum() * negatives.sum()))
 
 
 def _average_precision(positives: Array, negatives: Array) -> float:
@@ -71,7 +93,10 @@ def _average_precision(positives: Array, negatives: Array) -> float:
     hits = np.cumsum(positives)
     shown = np.cumsum(positives + negatives)
     precision = np.divide(hits, shown, out=np.zeros_like(hits), where=shown > 0)
-    return float(precision @ positives / positives.sum())
+    return float((precision * positives).sum() / positives.sum())
+
+
+_OF_GROUPS = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 
 
 def calibration_error(truth: npt.NDArray[np.bool_], scores: Array) -> float:
@@ -91,9 +116,9 @@ def estimate(
     metric: str, truth: npt.NDArray[np.bool_], scores: Array, *, confidence: float, seed: int
 ) -> Estimate:
     """The metric with its percentile bootstrap interval (Efron and Tibshirani, 1993)."""
-    function = weighted(metric, truth, scores)
-    values = [function(counts) for counts in _samples(len(truth), seed)]
-    return _interval(function(np.ones(len(truth))), np.array(values), confidence)
+    function = sampled(metric, truth, scores)
+    values = [function(picks) for picks in _samples(len(truth), seed)]
+    return _interval(function(np.arange(len(truth))), np.array(values), confidence)
 
 
 def difference(
@@ -110,24 +135,19 @@ def difference(
     Above zero means better, also where less of the metric is better.
     """
     sign = -1 if less_is_better(metric) else 1
-    one, other = weighted(metric, truth, challenger), weighted(metric, truth, champion)
+    one, other = sampled(metric, truth, challenger), sampled(metric, truth, champion)
 
-    def gain(counts: Array) -> float:
-        return sign * (one(counts) - other(counts))
+    def gain(picks: Picks) -> float:
+        return sign * (one(picks) - other(picks))
 
-    values = [gain(counts) for counts in _samples(len(truth), seed)]
-    return _interval(gain(np.ones(len(truth))), np.array(values), confidence)
+    values = [gain(picks) for picks in _samples(len(truth), seed)]
+    return _interval(gain(np.arange(len(truth))), np.array(values), confidence)
 
 
-def _samples(rows: int, seed: int) -> Iterator[Array]:
+def _samples(rows: int, seed: int) -> Iterator[Picks]:
     rounds = int(np.clip(DRAWS // max(rows, 1), FEWEST_ROUNDS, ROUNDS))
     random = np.random.default_rng(seed)
-
-    def draw(_: int) -> Array:
-        picks = random.integers(0, rows, rows)
-        return np.bincount(picks, minlength=rows).astype(np.float64)
-
-    return map(draw, range(rounds))
+    return (random.integers(0, rows, rows) for _ in range(rounds))
 
 
 def _interval(value: float, values: Array, confidence: float) -> Estimate:
