@@ -21,6 +21,7 @@ from core.errors import ArtifactRefused, LakeDamaged
 from core.models import artifacts, registry
 
 KEEP_HOURS = 168  # younger files may belong to a reader or a commit that is under way
+LEFT_SECONDS = 7 * 86_400  # what is so old is nobody's work any more
 SMALL_FILES = 8  # fewer in one partition are not worth writing again
 
 
@@ -56,7 +57,7 @@ def maintain(*, keep_hours: int = KEEP_HOURS) -> list[Maintained]:
     """
     needed = _needed_versions()
     hours = max(keep_hours, KEEP_HOURS)
-    _sweep(time.time() - hours * 3600)
+    _sweep(time.time() - LEFT_SECONDS)
     return [_maintain(name, needed.get(name, set()), hours) for name in tables()]
 
 
