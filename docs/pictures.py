@@ -1,6 +1,7 @@
-"""Makes `demo.png` again, the README's picture: `python docs/pictures.py` (needs Chromium).
+"""Makes the README's pictures again: `python docs/pictures.py` (needs Chromium).
 
-Runs `make run`'s job on an empty home in a terminal of its own and photographs what it prints.
+Runs `make run`'s job on an empty home in a terminal of its own and photographs what it prints,
+`demo.png`, and then the page of `report`, `report.png`.
 """
 
 import os
@@ -34,7 +35,20 @@ def main() -> None:
         page = Path(folder) / "page.html"
         page.write_text(console.export_html(theme=MONOKAI, code_format=PAGE))
         height = 16 * 2 + round((len(text.plain.splitlines()) + 3) * 14 * 1.35)
-        chromium = shutil.which("chromium") or sys.exit("needs chromium")
+        _photograph(page, "demo.png", COLUMNS * 8 + 120, height)
+        report = Path(folder) / "report.html"
+        subprocess.run(
+            [sys.executable, "-m", "flows", "report", "--to", str(report)],
+            env={**os.environ, "DAYLOOP_HOME": str(Path(folder) / "home")},
+            cwd=Path(__file__).parent.parent,
+            check=True,
+        )
+        _photograph(report, "report.png", 1200, 1280)
+
+
+def _photograph(page: Path, name: str, width: int, height: int) -> None:
+    chromium = shutil.which("chromium") or sys.exit("needs chromium")
+    with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
                 chromium,
@@ -42,11 +56,12 @@ def main() -> None:
                 "--no-sandbox",
                 "--disable-gpu",
                 "--no-first-run",
+                "--hide-scrollbars",
                 "--disable-background-networking",
-                f"--user-data-dir={folder}/profile",
-                f"--window-size={COLUMNS * 8 + 120},{height}",
+                f"--user-data-dir={profile}",
+                f"--window-size={width},{height}",
                 "--force-device-scale-factor=1.5",
-                f"--screenshot={Path(__file__).with_name('demo.png')}",
+                f"--screenshot={Path(__file__).with_name(name)}",
                 page.as_uri(),
             ],
             check=True,

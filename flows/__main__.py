@@ -44,6 +44,7 @@ VERBS = {
     "alert-test": "One alert of each kind to each receiver, and what it answers.",
     "heartbeat": "Tell what has not come in time; for cron, needs no Prefect.",
     "diagnose": "Whose problem is it: one verdict, its evidence, the next command.",
+    "report": "Everything on one page, to look at.",
     "replay": "What other retraining policies would have brought, over history.",
     "plan": "What would be loaded, trained and scored.",
     "quarantine": "Bad rows by rule, with samples.",
@@ -53,6 +54,8 @@ VERBS = {
     "preview": "What this checkout would make of the last days; CI for data.",
     "maintain": "Compact, checkpoint and clean the lake.",
     "verify": "Read everything and find damage.",
+    "new": "A dataset's file, test and stanzas from a sample of its data.",
+    "new-model": "A model's file, test and stanzas on a dataset.",
     "demo": "The loop on the sample data, from nothing to its first days.",
 }
 

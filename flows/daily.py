@@ -1,8 +1,8 @@
 """Daily: the whole loop for one day.
 
 Runs every morning for the day before: load it, score the morning after from all rows up to
-and with it, watch, retrain when that is due, tell people. Whatever one dataset or model
-cannot do does not keep the others from their turn.
+and with it, watch, retrain when that is due, tell people, write the page of `report`. Whatever one
+dataset or model cannot do does not keep the others from their turn.
 """
 
 import logging
@@ -13,7 +13,7 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core import planning
+from core import home, planning
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete, NotTrained
 from core.intervals import DAY, runs_of
 from core.load.loading import Loaded
@@ -23,12 +23,13 @@ from core.watch import policy
 from core.watch.diagnosis import Diagnosis
 from core.watch.monitoring import Watched
 from core.watch.policy import Decision
+from flows import report
 from flows.etl import load_days, raise_if_refused
 from flows.monitor import watch
 from flows.parameters import day_before, run_name
 from flows.retrain import train
 from flows.score import log_scored
-from tasks import alerting, data, decisions, models
+from tasks import alerting, data, decisions, lake, models
 from tasks.models import Trained
 
 log = logging.getLogger("dayloop")
@@ -80,6 +81,7 @@ def daily(day: date | None = None) -> Day:
         diagnosis = decisions.diagnose(tells=not problems)  # of problems the run itself tells
     except DayloopError as problem:
         problems.append(problem)
+    _write_page(problems)
     alerting.deliver()
     if problems:
         reasons = "; ".join(dict.fromkeys(str(problem) for problem in problems))
@@ -88,6 +90,17 @@ def daily(day: date | None = None) -> Day:
     return Day(
         day=day, loaded=tuple(loaded), models=tuple(done), changed=changed, diagnosis=diagnosis
     )
+
+
+def _write_page(problems: list[DayloopError]) -> None:
+    if not home.is_local():
+        return
+    try:
+        made = report.report()
+    except DayloopError as problem:
+        problems.append(problem)
+    else:
+        lake.show_page(made.path, made.page.sentence)
 
 
 def _load(dataset: str, day: date, problems: list[DayloopError], refused: set[str]) -> list[Loaded]:

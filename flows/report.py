@@ -1,41 +1,59 @@
-"""Report: tells of a flow run that cannot tell for itself, dead or never begun.
+"""Report: everything on one page, for people who would rather look than read. Not a flow."""
 
-Run by the automations in prefect.yaml: at once for a run that crashed, after a while for one
-that is late, which then is told only where it still has not begun.
-"""
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from typing import Literal
-from uuid import UUID
+import catalog
+from core import home
 
-from prefect import flow
-from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+if TYPE_CHECKING:
+    from core.page.contents import Contents
 
-from tasks import alerting, messages
+FILE = "report.html"
 
 
-@flow(flow_run_name="report {name} {state}")
-def report(
-    run: str, state: Literal["Crashed", "Late"], name: str = "", deployment: str = ""
-) -> bool:
-    """Queues one alert about a flow run, and delivers; False where there is nothing to tell.
+@dataclass(frozen=True)
+class Report:
+    """Where the page was written, and what it is made of."""
+
+    path: str
+    page: "Contents"
+
+
+def report(*, to: Path | None = None) -> Report:
+    """Writes one self-contained HTML page: the verdict, datasets, models, alerts, what is next.
 
     Args:
-        run: the flow run's id, or the resource id that ends with it.
-        state: what became of it.
-        name: what it is called.
-        deployment: the deployment it is of.
+        to: the file; else report.html in DAYLOOP_HOME where that is a folder of this machine,
+            or in the current folder.
     """
-    identity = UUID(run.rpartition(".")[2])
-    with get_client(sync_client=True) as client:
-        try:
-            found = client.read_flow_run(identity)
-            flow_name = client.read_flow(found.flow_id).name
-        except ObjectNotFound:  # deleted in the meantime: nobody misses it
-            return False
-    if found.state is None or found.state.name != state:
-        return False  # it has begun, or was started again
-    made = messages.crashed if state == "Crashed" else messages.late_run
-    new = alerting.tell([made(flow_name, found, deployment)])
-    alerting.deliver()
-    return bool(new)
+    from core.page import rendering
+
+    path = (to or _default()).absolute()
+    page = look()
+    root = os.path.relpath(home.address(), path.parent) if home.is_local() else ""
+    rendering.write(path, rendering.html(page, home=root))
+    return Report(str(path), page)
+
+
+def look() -> "Contents":
+    """What the page is made of."""
+    from core.page import contents
+
+    return contents.contents(
+        {name: catalog.dataset(name) for name in catalog.datasets_in_order()},
+        [catalog.model(name) for name in catalog.model_names()],
+    )
+
+
+def html() -> str:
+    """The page as the API serves it, which imports nothing of it itself: without links."""
+    from core.page import rendering
+
+    return rendering.html(look())
+
+
+def _default() -> Path:
+    return Path(home.address() if home.is_local() else ".", FILE)

@@ -5,10 +5,13 @@ Runs until it is stopped. Needs `DAYLOOP_API_TOKEN` in its environment where oth
 
 import catalog
 from core.serving import app as serving
+from flows import report
 
 
 def serve(model: str, *, host: str = "127.0.0.1", port: int = 8080, log: bool = False) -> None:
     """Serves the champion of a model until it is stopped, and each new one within seconds.
+
+    At / it shows the page of `report`.
 
     Args:
         model: a model of the catalog.
@@ -17,4 +20,4 @@ def serve(model: str, *, host: str = "127.0.0.1", port: int = 8080, log: bool = 
         log: appends what was asked and answered to the table `<model>_requests`.
     """
     catalog.require_model(model)
-    serving.serve(model, host=host, port=port, log=log)
+    serving.serve(model, host=host, port=port, log=log, make_page=report.html)

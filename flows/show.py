@@ -23,8 +23,10 @@ FORMS = {  # by result: the module with its form, and Prefect or pandas with it,
     "show_models": {"Models", "Runs", "Reproductions", "Lineage"},
     "show_runs": {"Trained", "Scored", "Watched", "Ruling", "Day", "Demo"},
     "show_diagnosis": {"Diagnosis"},
+    "show_new": {"NewDataset", "NewModel"},
     "show_preview": {"Preview"},
     "show_replay": {"Replay"},
+    "show_report": {"Report"},
 }
 
 

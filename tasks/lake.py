@@ -1,8 +1,12 @@
-"""Tasks that care for the lake."""
+"""Tasks that care for the lake, and show where to look at it."""
+
+import os
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 
 from core import care
+from core.alerting.formats import PAGE
 from core.care import Maintained, Problem
 from tasks.patience import ON_LAKE
 
@@ -17,3 +21,9 @@ def maintain() -> list[Maintained]:
 def verify() -> list[Problem]:
     """Reads everything and lists what is damaged."""
     return care.verify()
+
+
+def show_page(path: str, sentence: str) -> None:
+    """The verdict and where the page is, on the flow run's own."""
+    where = os.environ.get(PAGE) or f"`{path}`"
+    create_markdown_artifact(f"**{sentence}**\n\nThe page: {where}", key="page")

@@ -7,6 +7,7 @@ Adaptive Cards 1.5 in a workflow's message, 28 KB. PagerDuty: Events API v2 (sum
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +17,7 @@ from core.alerting.alerts import Alert, Message, shorten
 from core.alerting.receivers import Receiver
 
 Body = dict[str, Any]
+PAGE = "DAYLOOP_REPORT_URL"
 _SIGNS = {"page": "🔴", "warn": "🟡", "info": "🔵"}
 _COLOURS = {"page": 0xD92D20, "warn": 0xF5A623, "info": 0x2F6FED}
 _GREEN = 0x2E9E5B
@@ -55,7 +57,16 @@ def _detail(message: Message, budget: int) -> str:
     shown = others[: max(budget // 100, 1)]
     if len(shown) < len(others):
         shown.append(f"… and {len(others) - len(shown)} more")
-    return shorten("\n".join(filter(None, [message.first.text, *shown])), budget)
+    page = _page()
+    room = max(budget - len(page) - 1, 100) if page else budget
+    text = shorten("\n".join(filter(None, [message.first.text, *shown])), room)
+    return "\n".join(filter(None, [text, page]))
+
+
+def _page() -> str:
+    """Where everything can be looked at, if that is set."""
+    url = os.environ.get(PAGE, "")
+    return f"The page: {url}" if re.fullmatch(r"https?://\S{1,500}", url) else ""
 
 
 def _link(alert: Alert) -> str:

@@ -1,8 +1,9 @@
 """The scoring API: the champion's predictions over HTTP, for one model.
 
 `POST /v1/models/<model>/predict` answers rows of features with scores; `/health`, `/ready`,
-`/metrics` and `/docs` are for those who run and call it. Every answer names model and version.
-With a token, all but the two probes want it: metrics and features are nobody else's business.
+`/metrics` and `/docs` are for those who run and call it, and `/` is the page of `report`. Every
+answer names model and version. With a token, all but the two probes want it: metrics and features
+are nobody else's business. A browser may show it at `/` as a password, of whatever user.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import UsageError
 from core.intervals import utc_now
-from core.serving import docs, http
+from core.serving import docs, http, page
 from core.serving.champion import Champion, Serving, one_thread_each
 from core.serving.log import Answered, RequestLog
 from core.serving.metrics import Metrics
@@ -52,8 +53,10 @@ PROBES = ("/health", "/ready")  # open to all: an orchestrator shows no token
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(model: str, *, host: str, port: int, log: bool) -> None:
-    """Serves a model until a signal comes.
+def serve(
+    model: str, *, host: str, port: int, log: bool, make_page: Callable[[], str] | None = None
+) -> None:
+    """Serves a model until a signal comes, and a page at `/`.
 
     Raises:
         UsageError: it would be open to a network without a token.
@@ -63,7 +66,7 @@ def serve(model: str, *, host: str, port: int, log: bool) -> None:
         raise UsageError(f"{host} is open to others: set {TOKEN}, or serve on 127.0.0.1")
     if token and not re.fullmatch(r"[!-~]{16,}", token):
         raise UsageError(f"{TOKEN} must be 16 or more letters, digits and signs, without blanks")
-    app = Api(model, token=token, log_requests=log).app()
+    app = Api(model, token=token, log_requests=log, make_page=make_page).app()
     with suppress(KeyboardInterrupt):
         http.server(app, host=host, port=port, stop_seconds=int(SECONDS) + 1).run()
 
@@ -76,6 +79,7 @@ class Api:
         token: what callers must show, but for the probes; none when empty.
         log_requests: appends what was asked and answered to `<model>_requests`.
         look_seconds: how often the registry is asked.
+        make_page: makes the page at `/`, in another process; none when left out.
     """
 
     def __init__(
@@ -85,10 +89,12 @@ class Api:
         token: str = "",
         log_requests: bool = False,
         look_seconds: float = LOOK_SECONDS,
+        make_page: Callable[[], str] | None = None,
     ) -> None:
         self.metrics = Metrics()
         self.serving = Serving(model, self.metrics)
         self._log = RequestLog(model, self.metrics) if log_requests else None
+        self._page = page.Page(make_page) if make_page else None
         self._token, self._look_seconds = token.encode(), look_seconds
         self._pool = ThreadPoolExecutor(WORKERS, "predict", initializer=one_thread_each)
         self._held = self._waiting = 0
@@ -107,6 +113,9 @@ class Api:
         app.add_exception_handler(HTTPException, self._unroutable)
         app.add_exception_handler(Exception, self._failed)
         paths = {predict, "/health", "/ready", "/metrics"}
+        if self._page:
+            app.add_route(page.PATH, self._page.answer)
+            paths.add(page.PATH)
         if self._token:
             app.add_middleware(Guarded, api=self)
         app.add_middleware(Counted, metrics=self.metrics, paths=paths)
@@ -202,13 +211,17 @@ class Api:
         finally:
             self._waiting -= 1
 
-    def unauthorized(self, authorization: str) -> Response | None:
+    def unauthorized(self, authorization: str, path: str) -> Response | None:
         """The refusal, unless this header shows the token."""
         scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if right and scheme.lower() == "bearer":
+        bearer = given.strip() if scheme.lower() == "bearer" else ""
+        shown = bearer or (page.password(authorization) if path == page.PATH else "")
+        if hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
             return None
-        return self._problem(401, f"the header Authorization must be: Bearer, and {TOKEN}")
+        refusal = self._problem(401, f"the header Authorization must be: Bearer, and {TOKEN}")
+        if path == page.PATH:  # a browser asks for a password then
+            refusal.headers["www-authenticate"] = 'Basic realm="Dayloop", charset="UTF-8"'
+        return refusal
 
     def _state(self, status: int, said: str) -> Response:
         return _json(status, {"status": said, **self._named(self.serving.champion)})
@@ -244,7 +257,7 @@ class Guarded:
         passed: ASGIApp = self._app
         if scope["type"] == "http" and scope["path"] not in PROBES:
             shown = Headers(scope=scope).get("authorization", "")
-            passed = self._api.unauthorized(shown) or passed
+            passed = self._api.unauthorized(shown, scope["path"]) or passed
         await passed(scope, receive, send)
 
 

@@ -79,8 +79,8 @@ class Setting:
         return alert
 
     def reports(self, run: str) -> list[str]:
-        """The states of the ended runs of `report` about a run."""
-        found = self.server.ask("flow_runs/filter", flows={"name": {"any_": ["report"]}})
+        """The states of the ended runs of `report-run` about a run."""
+        found = self.server.ask("flow_runs/filter", flows={"name": {"any_": ["report-run"]}})
         ours = [each for each in found if each["parameters"].get("run", "").endswith(run)]
         return [each["state_name"] for each in ours if each["end_time"]]
 
@@ -131,11 +131,11 @@ def setting(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         found = Setting(server, root, folder / "home", receiver, env)
         pool = ("work-pool", "create", "dayloop", "--type", "process", "--overwrite")
         deploy = ("--no-prompt", "deploy")
-        for words in (pool, (*deploy, "--all"), (*deploy, "--name", "report")):
+        for words in (pool, (*deploy, "--all"), (*deploy, "--name", "report-run")):
             done = server.prefect(*words, cwd=root)
             assert done.returncode == 0, done.stdout + done.stderr
         log = folder / "report.log"
-        queue = ("worker", "start", "--pool", "dayloop", "--work-queue", "report")
+        queue = ("worker", "start", "--pool", "dayloop", "--work-queue", "report-run")
         only = {name: env[name] for name in ("DAYLOOP_HOME", "DAYLOOP_WEBHOOKS")}
         try:
             with program(log, *queue, cwd=root, **only):

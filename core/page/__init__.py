@@ -1,0 +1,1 @@
+"""The page: everything the loop knows, drawn for people on one self-contained page."""

@@ -1,0 +1,1 @@
+"""Scaffolding: from a sample to a dataset's or a model's files, written as a person would."""
