@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -95,12 +96,21 @@ def find(model: str, fingerprint: str) -> Artifact | None:
 
 
 def dump(estimator: Any) -> bytes:
-    """An estimator as it is stored: the same one comes to the same bytes."""
-    import joblib
+    """The estimator as a joblib file; the same one has the same bytes in every process.
 
+    Equal texts are written as one: where a model was loaded before, the names of attributes
+    are objects of their own, and joblib would write them again.
+    """
+    from joblib.numpy_pickle import NumpyPickler
+
+    class Pickler(NumpyPickler):  # type: ignore[misc]
+        def save(self, obj: Any, *rest: Any, **named: Any) -> None:
+            super().save(texts.setdefault(obj, obj) if type(obj) is str else obj, *rest, **named)
+
+    texts: dict[str, str] = {}
     buffer = io.BytesIO()
-    joblib.dump(estimator, buffer, compress=("zlib", ZLIB_LEVEL))
-    return buffer.getvalue()
+    Pickler(buffer).dump(estimator)
+    return zlib.compress(buffer.getvalue(), ZLIB_LEVEL)
 
 
 def save(

@@ -1,3 +1,5 @@
+import copy
+import io
 import json
 import os
 import pickle
@@ -7,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from core.errors import ArtifactRefused
 from core.models import artifacts
@@ -263,3 +269,15 @@ def test_it_is_said_which_libraries_are_others(
         f"numpy was 1, is {numpy}",
         f"machine was abacus, is {artifacts.machine()}",
     )
+
+
+def test_an_estimator_has_the_same_bytes_where_another_was_loaded_before() -> None:
+    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(
+        pd.DataFrame({"a": [0.0, 1, 2, 3], "b": [1.0, 0, 1, 0]}), [False, False, True, True]
+    )
+    other = copy.deepcopy(fitted)
+    for step in other:  # as an unpickled estimator leaves them: equal, and objects of their own
+        step.__dict__ = {"".join([*name]): value for name, value in vars(step).items()}
+    assert artifacts.dump(fitted) == artifacts.dump(other)
+    back = joblib.load(io.BytesIO(artifacts.dump(other)))
+    assert back[-1].coef_.tolist() == fitted[-1].coef_.tolist()
