@@ -19,7 +19,7 @@ server: $(RUN_LOCK)  ## Prefect's server with its page, all deployments and a wo
 	@$(BIN)/python deployments/server.py
 
 test: $(DEV_LOCK) lint  ## all tests and checks
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and that the locks are current
 	@$(BIN)/ruff check .
