@@ -22,6 +22,7 @@ from core.models import artifacts, registry
 
 KEEP_HOURS = 168  # younger files may belong to a reader or a commit that is under way
 LEFT_SECONDS = 7 * 86_400  # what is so old is nobody's work any more
+TEMPORARY = "dayloop-" + "[a-z0-9_]" * 8  # as tempfile names them
 SMALL_FILES = 8  # fewer in one partition are not worth writing again
 
 
@@ -63,7 +64,7 @@ def maintain(*, keep_hours: int = KEEP_HOURS) -> list[Maintained]:
 
 def _sweep(before: float) -> None:
     """Removes what killed processes left half-written, there or in temporary folders."""
-    left = [*Path(tempfile.gettempdir()).glob("dayloop-*")]
+    left = [*Path(tempfile.gettempdir()).glob(TEMPORARY)]
     if home.is_local():
         root = Path(home.address())
         asides = [*root.glob("landing/*/.*"), *root.glob("models/*/.*")]

@@ -118,7 +118,7 @@ def test_what_killed_processes_left_behind_goes_after_a_week(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     name = uuid4().hex
     landing, models = home / "landing" / "orders", home / "models" / "churn"
-    old = [landing / f".{name}", models / f".12ab.{name}", tmp_path / "dayloop-x"]
+    old = [landing / f".{name}", models / f".12ab.{name}", tmp_path / "dayloop-a_b8c2d1"]
     young = [landing / f".{uuid4().hex}", landing / "aa.csv", landing / ".keep"]
     for folder in (landing, *old[1:]):
         folder.mkdir(parents=True)
