@@ -43,6 +43,8 @@ def watch(model: str, day: date) -> Watched:
     )
     for kind, some in (("estimated", watched.estimated), ("realised", watched.realised)):
         for each in some:
+            if each.slice and each.verdict == "as promised":
+                continue
             said = (model, each.day, kind, each.name, each.estimate, each.verdict)
             log.info("%s %s: %s %s %s, %s", *said)
     news = is_news(watched)  # a look back at earlier days is none

@@ -163,7 +163,7 @@ def _(done: Demo) -> None:
     print(f"\nThat took {done.seconds:.0f} seconds.\n")
     commands(
         (
-            ("python -m flows", "what there is"),
+            ("python -m flows report", "all of it on one page, to look at"),
             ("python -m flows daily --day 1998-04-05", "the next day of the loop"),
             ("python -m flows monitor churn --day 1998-04-02", "what has drifted, in numbers"),
             ("python -m flows retrain churn --as-of 1998-04-05", "a challenger for the champion"),
