@@ -133,6 +133,7 @@ def _days(done: Sequence[Day]) -> None:
                 print(f"{each.model}: {trained(each.trained)}")
     for day in done[-1:]:
         as_text(day.diagnosis)
+        print()
 
 
 def _model_cells(each: ModelDay) -> tuple[str, str, str]:
