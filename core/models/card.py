@@ -20,7 +20,6 @@ from core.models import artifacts, fitting, training
 from core.models.artifacts import Artifact
 from core.models.gate import Decision
 from core.models.importance import importance
-from core.models.metrics import estimate
 from core.models.training import Fitted, Plan
 
 FILE = "card.html"
@@ -47,7 +46,7 @@ def write(
     estimator, manifest = artifacts.load(artifact)
     rows, labels = training.holdout(planned)
     given = rows[manifest["features"]]
-    scores = fitting.predict(estimator, given)
+    scores = training.holdout_scores(planned, artifact)
     worth = importance(model.metric, estimator, given, labels, fitting.predict, seed=model.seed)
     page = Environment(autoescape=True, trim_blocks=True).from_string(_template())
     html = page.render(
@@ -59,7 +58,7 @@ def write(
         fitted=fitted,
         figures=_figures(manifest),
         plots=_plots(manifest, labels.to_numpy(), scores, worth),
-        slices=_slices(model, decision, rows, labels.to_numpy(), scores),
+        slices=_slices(model, manifest, decision, rows, labels.to_numpy()),
         facts=_facts(manifest, planned),
         limits=_limits(model, manifest, planned),
     )
@@ -137,23 +136,25 @@ def _plots(
         axes.barh([name for name, _ in found], [value for _, value in found], color=ACCENT)
         axes.set(title="Importance", xlabel=f"{manifest['metric']['name']} lost when shuffled")
 
+    named = min(0.5, 0.05 + 0.018 * max(map(len, worths)))  # room for the longest name
     return [
         (_drawn(roc), "How many of the true ones are found at each rate of false alarms"),
         (_drawn(precision), "How many of those named are true ones, as more are named"),
         (_drawn(calibration), "On the line, of those scored 0.8 eight in ten come true"),
         (_drawn(distribution), "How the scores of both classes lie"),
-        (_drawn(worth), "What each feature is worth to this model, on the holdout"),
+        (_drawn(worth, named), "What each feature is worth to this model, on the holdout"),
     ]
 
 
-def _drawn(draw: Callable[[Any], None]) -> str:
+def _drawn(draw: Callable[[Any], None], left: float = 0.13) -> str:
     """A plot as SVG to be put into a page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE, layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    figure = Figure(figsize=SIZE)
+    figure.patch.set_alpha(0)
+    # A layout that is found by measuring every text costs as much as all the drawing.
+    axes = figure.add_axes((left, 0.14, 0.97 - left, 0.76), facecolor="none")
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
@@ -161,7 +162,8 @@ def _drawn(draw: Callable[[Any], None]) -> str:
         for text in legend.get_texts():
             text.set_fontsize(8)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    # Not by savefig: that draws everything twice.
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     svg = buffer.getvalue()
     # Ids are the page's, so that two plots must not share one.
     name = axes.get_title().split()[0].lower()
@@ -170,7 +172,7 @@ def _drawn(draw: Callable[[Any], None]) -> str:
 
 
 def _slices(
-    model: Model, decision: Decision, rows: pd.DataFrame, truth: Any, scores: Any
+    model: Model, manifest: dict[str, Any], decision: Decision, rows: pd.DataFrame, truth: Any
 ) -> list[dict[str, Any]]:
     found = []
     for name, belongs in model.slices.items():
@@ -178,9 +180,8 @@ def _slices(
         known = truth[within]
         each = {"name": name, "rows": len(known), "share": known.mean() if len(known) else 0.0}
         metric = gain = "too few to say"
-        if known.any() and not known.all():
-            sure, seed = model.gate.confidence, model.seed
-            metric = str(estimate(model.metric, known, scores[within], confidence=sure, seed=seed))
+        if name in manifest["promised_slices"]:
+            metric = _interval(manifest["promised_slices"][name])
             gain = f"{decision.slices[name]:+}" if name in decision.slices else "no champion yet"
         found.append({**each, "metric": metric, "gain": gain})
     return found

@@ -32,9 +32,8 @@ class Decision:
 
 def choose(model: Model, fitted: Sequence[Fitted], planned: Plan) -> tuple[Fitted, str]:
     """The challenger: the simplest candidate that is no worse than the best, and why."""
-    rows, labels = training.holdout(planned)
-    truth = labels.to_numpy()
-    scores = {each.candidate: _scores(each.artifact, rows) for each in fitted}
+    truth = training.holdout(planned)[1].to_numpy()
+    scores = {each.candidate: training.holdout_scores(planned, each.artifact) for each in fitted}
     sign = -1 if metrics.less_is_better(model.metric) else 1
     best = max(fitted, key=lambda each: sign * each.metric.value)
     for each in sorted(fitted, key=lambda each: _rank(model, each.candidate)):
@@ -70,7 +69,7 @@ def judge(model: Model, challenger: Fitted, champion: Version | None, planned: P
         verdict, why = problem
         return Decision(verdict, f"cannot be compared with champion {champion.number}: {why}")
     theirs = fitting.predict(estimator, rows[manifest["features"]])
-    ours = _scores(challenger.artifact, rows)
+    ours = training.holdout_scores(planned, challenger.artifact)
     decision = _weigh(model, _gain(model, truth, ours, theirs), champion.number)
     slices = _by_slice(model, rows, truth, ours, theirs)
     ruined = [name for name, gain in slices.items() if _is_ruined(model, gain)]
@@ -148,11 +147,6 @@ def _gain(model: Model, truth: Any, ours: Any, theirs: Any) -> Estimate:
     return metrics.difference(
         model.metric, truth, ours, theirs, confidence=model.gate.confidence, seed=model.seed
     )
-
-
-def _scores(artifact: artifacts.Artifact, rows: Any) -> Any:
-    estimator, manifest = artifacts.load(artifact)
-    return fitting.predict(estimator, rows[manifest["features"]])
 
 
 def _rank(model: Model, candidate: str) -> int:

@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -26,7 +27,7 @@ from core.intervals import DAY, Interval, utc_now
 from core.models import artifacts, features, fitting, golden, registry
 from core.models.artifacts import Artifact
 from core.models.features import Datasets
-from core.models.fitting import Fit, predict
+from core.models.fitting import Fit, Scores, predict, probabilities
 from core.models.importance import alone
 from core.models.metrics import Estimate, calibration_error, estimate
 from core.watch import reference
@@ -171,6 +172,18 @@ def prepare(model: Model, datasets: Datasets, planned: Plan) -> None:
         buffer = io.BytesIO()
         found.features.assign(_label=found.labels).to_parquet(buffer)
         home.write_bytes(path, buffer.getvalue())
+    _sketches(model, planned)
+
+
+def _sketches(model: Model, planned: Plan) -> reference.Sketches:
+    """Of the training rows, made once for all candidates."""
+    slices = [(name, code.of_function(belongs)) for name, belongs in sorted(model.slices.items())]
+    path = f"{planned.snapshots}/sketches-{code.digest(slices)}.json"
+    if not home.exists(path):
+        made = reference.of_features(model, training_set(planned)[0])
+        home.write_bytes(path, json.dumps(made).encode())
+    found: reference.Sketches = json.loads(home.read_bytes(path))
+    return found
 
 
 def training_set(planned: Plan) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
@@ -181,6 +194,22 @@ def training_set(planned: Plan) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
 def holdout(planned: Plan) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
     """Features and labels that nobody was trained on."""
     return _snapshot(planned, planned.holdout_day)
+
+
+def holdout_scores(planned: Plan, artifact: Artifact) -> Scores:
+    """What a candidate says of the holdout; kept since its fit, and computed where it is gone."""
+    path = f"{planned.snapshots}/{artifact.path.rpartition('/')[2]}.npy"
+    if home.exists(path):
+        found: Scores = np.load(io.BytesIO(home.read_bytes(path)))
+        return found
+    estimator, manifest = artifacts.load(artifact)
+    return predict(estimator, holdout(planned)[0][manifest["features"]])
+
+
+def _keep_scores(planned: Plan, fingerprint: str, scores: Scores) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, scores)
+    home.write_bytes(f"{planned.snapshots}/{fingerprint}.npy", buffer.getvalue())
 
 
 def _snapshot_path(planned: Plan, day: date) -> str:
@@ -241,7 +270,7 @@ def fit(
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "code_version": code.version(),
         "owner": model.owner,
-        **_examined(model, made, planned, rows, labels),
+        **_examined(model, made, planned, fingerprint, int(labels.sum())),
     }
     beside = {reference.FILE: reference.sample(rows, labels, list(made.features))}
     stored = artifacts.save(model.name, fingerprint, made.estimator, manifest, beside)
@@ -251,12 +280,13 @@ def fit(
 
 
 def _examined(
-    model: Model, made: Fit, planned: Plan, rows: pd.DataFrame, labels: "pd.Series[bool]"
+    model: Model, made: Fit, planned: Plan, fingerprint: str, positives: int
 ) -> dict[str, Any]:
     """What the manifest says of the fitted estimator and of the rows it has and has not seen."""
     unseen, truth = holdout(planned)
     names = list(made.features)
     scores = predict(made.estimator, unseen[names])
+    _keep_scores(planned, fingerprint, scores)
     metric = estimate(
         model.metric, truth.to_numpy(), scores, confidence=model.gate.confidence, seed=model.seed
     )
@@ -265,7 +295,7 @@ def _examined(
         "features": names,
         "dropped": list(made.dropped),
         "rows": {"train": made.rows, "of": made.of_rows, "holdout": len(unseen)},
-        "positives": {"train": int(labels.sum()), "holdout": int(truth.sum())},
+        "positives": {"train": positives, "holdout": int(truth.sum())},
         "metric": {"name": model.metric, "confidence": model.gate.confidence, **asdict(metric)},
         "calibration_error": calibration_error(truth.to_numpy(), scores),
         "latency_ms": _latency(made.estimator, unseen[names]),
@@ -273,7 +303,7 @@ def _examined(
         "golden": golden.of(made.estimator, unseen[names]),
         "parameters": {name: str(value) for name, value in parameters.items()},
         "searched": made.searched,
-        **reference.of(model, rows, unseen, truth.to_numpy(), scores, names),
+        **reference.of(model, _sketches(model, planned), unseen, truth.to_numpy(), scores, names),
     }
 
 
@@ -282,7 +312,7 @@ def _latency(estimator: Any, rows: pd.DataFrame) -> float:
     seconds = []
     for place in range(min(LATENCY_ROWS, len(rows))):
         begun = time.perf_counter()
-        predict(estimator, rows.iloc[place : place + 1])
+        probabilities(estimator, rows.iloc[place : place + 1])
         seconds.append(time.perf_counter() - begun)
     return 1000 * median(seconds)
 

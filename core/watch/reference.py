@@ -23,12 +23,24 @@ from core.watch.sketch import SLICE_POINTS, Array, Sketch
 from core.watch.statistics.domain_classifier import ROWS, Rows
 
 FILE = "reference.npy"
+Sketches = dict[str, dict[str, dict[str, Any]]]  # by slice and feature
 SCORE = "score"
+
+
+def of_features(model: Model, rows: pd.DataFrame) -> Sketches:
+    """Sketches of the features that are trained on, by slice; of all rows under no name."""
+    found = {"": {str(each): Sketch.of(rows[each].to_numpy()).to_json() for each in rows}}
+    for name, within in masks(model, rows).items():
+        some = rows[within]
+        found[name] = {
+            str(each): Sketch.of(some[each].to_numpy(), SLICE_POINTS).to_json() for each in some
+        }
+    return found
 
 
 def of(
     model: Model,
-    rows: pd.DataFrame,
+    known: Sketches,
     unseen: pd.DataFrame,
     truth: npt.NDArray[np.bool_],
     scores: Array,
@@ -38,25 +50,21 @@ def of(
 
     Args:
         model: whose slices, metric and seed.
-        rows: features that were trained on.
+        known: of the features that were trained on.
         unseen: features of the holdout.
         truth: labels of the holdout.
         scores: of the holdout: out of time, as every later score is; an overfit model's scores
             of its training rows differ.
         names: the features that the model uses.
     """
-    of_rows, of_unseen = masks(model, rows), masks(model, unseen)
-    slices, promised = {}, {}
-    for name, within in of_rows.items():
-        sketches = {each: rows[each].to_numpy()[within] for each in names}
-        sketches[SCORE] = scores[of_unseen[name]]
-        slices[name] = {
-            each: Sketch.of(data, SLICE_POINTS).to_json() for each, data in sketches.items()
-        }
-        if found := metric_of(model, truth[of_unseen[name]], sketches[SCORE]):
+    used = {part: {each: found[each] for each in names} for part, found in known.items()}
+    features, slices, promised = used.pop(""), used, {}
+    for name, within in masks(model, unseen).items():
+        slices[name][SCORE] = Sketch.of(scores[within], SLICE_POINTS).to_json()
+        if found := metric_of(model, truth[within], scores[within]):
             promised[name] = asdict(found)
     return {
-        "reference": {name: Sketch.of(rows[name].to_numpy()).to_json() for name in names},
+        "reference": features,
         "reference_scores": Sketch.of(scores).to_json(),
         "reference_slices": slices,
         "promised_slices": promised,

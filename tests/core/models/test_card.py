@@ -14,11 +14,13 @@ from core.models.training import Fitted, Plan
 from tests.core import synthetic
 
 AS_OF = date(2024, 2, 19)
+SLICES = {"spenders": lambda rows: rows["spent"] > 50, "nobody": lambda rows: rows["count"] < 0}
 
 
 @pytest.fixture
 def trained(home: Path, tmp_path: Path) -> tuple[Plan, Fitted]:
-    datasets, model = {"buys": synthetic.dataset(tmp_path, synthetic.buys())}, synthetic.model()
+    datasets = {"buys": synthetic.dataset(tmp_path, synthetic.buys())}
+    model = synthetic.model(slices=SLICES)
     synthetic.load(datasets["buys"])
     planned = training.plan(model, datasets, AS_OF)
     training.prepare(model, datasets, planned)
@@ -34,8 +36,7 @@ def page(trained: tuple[Plan, Fitted], **changes: object) -> str:
 
 
 def test_it_says_what_how_well_for_whom_and_how_to_go_back(trained: tuple[Plan, Fitted]) -> None:
-    slices = {"spenders": lambda rows: rows["spent"] > 50, "nobody": lambda rows: rows["count"] < 0}
-    html = page(trained, slices=slices, gate=Gate(floor=0.5, min_positives=10))
+    html = page(trained, slices=SLICES, gate=Gate(floor=0.5, min_positives=10))
     for words in (
         "returns 3",
         "Good enough to serve",
