@@ -57,17 +57,18 @@ class Bench:
         self.home = folder / f"home-{rows}"
 
     def load(self) -> list[Row]:
-        """The whole job beside the bare script."""
+        """The whole job beside the bare script, without and with its accounts of days."""
 
-        def bare() -> tuple[float, float, float, str]:
-            return process("bare", self.history, self._empty("bare"))
+        def bare(*accounts: str) -> tuple[float, float, float, str]:
+            return process("bare", self.history, self._empty("bare"), *accounts)
 
         def ours() -> tuple[float, float, float, str]:
             shutil.rmtree(self.home, ignore_errors=True)
             self.home.mkdir()
             return process("jobs", "load", self.history, self.home)
 
-        return self._beside("the loop", ours, "bare script", bare)
+        with_accounts = {"with accounts": lambda: bare("accounts")}
+        return self._beside("the loop", ours, "bare script", bare, **with_accounts)
 
     def features(self) -> list[Row]:
         """The churn model's features beside naive pandas over the whole table."""
@@ -148,16 +149,24 @@ class Bench:
         return [head, *([name, *map(_s, each.values())] for name, each in found.items())]
 
     def _beside(
-        self, one: str, ours: Callable[[], Any], other: str, bare: Callable[[], Any]
+        self,
+        one: str,
+        ours: Callable[[], Any],
+        other: str,
+        bare: Callable[[], Any],
+        **more: Callable[[], Any],
     ) -> list[Row]:
-        costs: dict[str, list[tuple[float, ...]]] = {other: [], one: []}
+        jobs = {other: bare, **more, one: ours}
+        costs: dict[str, list[tuple[float, ...]]] = {name: [] for name in jobs}
         for _ in range(self.rounds):
-            costs[other].append(bare()[:3])
-            costs[one].append(ours()[:3])
+            for name, job in jobs.items():
+                costs[name].append(job()[:3])
         middle = {name: _medians(each) for name, each in costs.items()}
-        ratios = [_s(a / b) for a, b in zip(middle[one], middle[other], strict=True)]
         rows = [[name, *map(_s, each)] for name, each in middle.items()]
-        return [["", "wall s", "CPU s", "peak MB"], *rows, ["ratio", *ratios]]
+        for name in (other, *more):
+            ratios = [_s(a / b) for a, b in zip(middle[one], middle[name], strict=True)]
+            rows.append([f"ratio to {name}" if more else "ratio", *ratios])
+        return [["", "wall s", "CPU s", "peak MB"], *rows]
 
     def _loaded(self) -> Path:
         if not (self.home / "tables" / "sales").exists():

@@ -120,3 +120,13 @@ def test_each_day_gets_the_sum_of_its_rows() -> None:
             1: int(hashes[0] + hashes[2]),
             2: int(hashes[1] + hashes[3]),
         }
+
+
+def test_a_text_hashes_alike_whatever_stands_around_it() -> None:
+    codes = ["00000001", "12345678", "longer than eight"[:8], "ünïcø"]
+    alone = content.row_hashes(pa.table({"code": codes}))
+    among = content.row_hashes(pa.table({"code": ["", "a", *codes, "longer than eight"]}))
+    assert alone.tolist() == among[2:-1].tolist()
+    assert alone.tolist() == [content.row_hashes(pa.table({"code": [each]}))[0] for each in codes]
+    some = pa.table({"code": ["abc", *codes]}).slice(1)
+    assert content.row_hashes(some).tolist() == alone.tolist()
