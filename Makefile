@@ -7,7 +7,7 @@ RUN_LOCK := $(call lock,requirements.txt)
 DEV_LOCK := $(call lock,requirements.txt requirements-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run server test lint bench lock clean
+.PHONY: help run server test lint bench lock sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,11 +21,12 @@ server: $(RUN_LOCK)  ## Prefect's server with its page, all deployments and a wo
 test: $(DEV_LOCK) lint  ## all tests and checks
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and that the locks are current
+lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and a search for secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline || test $$? -eq 3
 
 bench: $(DEV_LOCK)  ## speed and memory beside bare scripts, in a few minutes; ROWS=10000000 for the large ones
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
@@ -39,6 +40,10 @@ lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
 
 compile = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
     --custom-compile-command "make lock" pyproject.toml
+
+sbom:  ## what an installation is made of, sbom.json in CycloneDX's form (needs pipx)
+	pipx run --spec cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.txt \
+	  --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
 
 clean:  ## remove the sample's state and caches; the environment stays
 	rm -rf .dayloop .pytest_cache .mypy_cache .ruff_cache .hypothesis
