@@ -9,7 +9,7 @@ from core import lake, ledger
 from core.errors import DataRefused, DayloopError
 from core.intervals import DAY, Interval
 from core.load import contracts
-from core.models import scoring, training
+from core.models import runs, scoring, training
 from core.models.features import Datasets
 from core.watch import policy
 from core.watch.policy import Signals
@@ -119,7 +119,7 @@ def plan_dataset(dataset: Dataset, interval: Interval) -> DatasetPlan:
 def plan_model(model: Model, datasets: Datasets, interval: Interval) -> ModelPlan:
     """What a retraining as of the interval's end would do."""
     as_of, horizon = interval.end, timedelta(days=model.horizon_days)
-    last = max(training.trained_as_of(model.name), default=None)
+    last = max(runs.trained_as_of(model.name), default=None)
     decision = policy.decide(model.retrain, as_of, Signals(last_as_of=last))
     fits, blocked = 0, ""
     try:

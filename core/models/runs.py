@@ -4,12 +4,36 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
 
 from core import lake
 from core.errors import UsageError
 from core.models import artifacts, registry
 from core.models.metrics import Estimate
-from core.models.training import TABLE
+
+TABLE = "runs"
+SCHEMA = pa.schema(
+    {
+        "model": pa.string(),
+        "fingerprint": pa.string(),
+        "candidate": pa.string(),
+        "as_of": pa.date32(),
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+        "parameters": pa.string(),
+        "rows": pa.int64(),
+        "seconds": pa.float64(),
+        "peak_mb": pa.float64(),
+        "data_version": pa.string(),
+        "code_version": pa.string(),
+        "seed": pa.int64(),
+        "at": pa.timestamp("us", tz="UTC"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +62,49 @@ class Run:
     fingerprint: str
     parameters: Mapping[str, str]
     at: datetime
+
+
+def record(manifest: dict[str, Any], now: datetime) -> None:
+    """Adds the run to `runs`, once; a killed run's artifact gets its row by the next one."""
+    metric = manifest["metric"]
+    row = {
+        "model": manifest["model"],
+        "fingerprint": manifest["fingerprint"],
+        "candidate": manifest["candidate"],
+        "as_of": date.fromisoformat(manifest["plan"]["as_of"]),
+        "metric": metric["name"],
+        "value": metric["value"],
+        "low": metric["low"],
+        "high": metric["high"],
+        "parameters": json.dumps(manifest["parameters"], sort_keys=True),
+        "rows": manifest["rows"]["train"],
+        "seconds": manifest["seconds"],
+        "peak_mb": manifest["peak_mb"],
+        "data_version": manifest["plan"]["data_version"],
+        "code_version": manifest["code_version"],
+        "seed": manifest["seed"],
+        "at": now,
+    }
+
+    def add(rows: pa.Table) -> pa.Table:
+        new = pa.Table.from_pylist([row], schema=SCHEMA)
+        return new if not rows.num_rows else rows
+
+    where = lake.equal(model=row["model"], fingerprint=row["fingerprint"])
+    lake.change(TABLE, where, add, schema=SCHEMA, partition_by=["model"])
+
+
+def trained_as_of(model: str) -> list[date]:
+    """The days as of which the model was trained and judged, in order.
+
+    A run that was killed after a fit judged nothing, so that its training is still due.
+    """
+    rows = lake.read(TABLE, lake.equal(model=model), columns=["fingerprint", "as_of"])
+    if rows is None:
+        return []
+    judged = {event.path for event in registry.history(model)}
+    found = zip(rows["fingerprint"].to_pylist(), rows["as_of"].to_pylist(), strict=True)
+    return sorted({day for key, day in found if artifacts.place(model, key) in judged})
 
 
 def runs(model: str) -> list[Run]:

@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from catalog.kinds import Candidate, Model
-from core import code, home, lake, ledger
+from core import code, home, ledger
 from core.errors import NotTrained
 from core.intervals import DAY, Interval, utc_now
-from core.models import artifacts, features, fitting, golden, registry
+from core.models import artifacts, features, fitting, golden, runs
 from core.models.artifacts import Artifact
 from core.models.features import Datasets
 from core.models.fitting import Fit, Scores, predict, probabilities
@@ -38,27 +37,6 @@ LATENCY_ROWS = 21
 # Candidates import scikit-learn where they are fitted, and its modules import each other: two
 # threads beginning at once met a half-made one.
 _IMPORTING = threading.Lock()
-TABLE = "runs"
-SCHEMA = pa.schema(
-    {
-        "model": pa.string(),
-        "fingerprint": pa.string(),
-        "candidate": pa.string(),
-        "as_of": pa.date32(),
-        "metric": pa.string(),
-        "value": pa.float64(),
-        "low": pa.float64(),
-        "high": pa.float64(),
-        "parameters": pa.string(),
-        "rows": pa.int64(),
-        "seconds": pa.float64(),
-        "peak_mb": pa.float64(),
-        "data_version": pa.string(),
-        "code_version": pa.string(),
-        "seed": pa.int64(),
-        "at": pa.timestamp("us", tz="UTC"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -254,7 +232,7 @@ def fit(
     estimator, fingerprint = _unfitted(model, candidate, planned)
     if found := artifacts.find(model.name, fingerprint):
         manifest = artifacts.manifest(found)
-        record_run(manifest, now or utc_now())
+        runs.record(manifest, now or utc_now())
         return _fitted(manifest, found, reused=True)
     rows, labels = training_set(planned)
     begun = time.perf_counter()
@@ -275,7 +253,7 @@ def fit(
     beside = {reference.FILE: reference.sample(rows, labels, list(made.features))}
     stored = artifacts.save(model.name, fingerprint, made.estimator, manifest, beside)
     manifest = artifacts.manifest(stored)
-    record_run(manifest, now or utc_now())
+    runs.record(manifest, now or utc_now())
     return _fitted(manifest, stored, reused=False)
 
 
@@ -327,46 +305,3 @@ def _fitted(manifest: dict[str, Any], artifact: Artifact, *, reused: bool) -> Fi
         manifest["seconds"],
         reused,
     )
-
-
-def record_run(manifest: dict[str, Any], now: datetime) -> None:
-    """Adds the run to `runs`, once; a killed run's artifact gets its row by the next one."""
-    metric = manifest["metric"]
-    row = {
-        "model": manifest["model"],
-        "fingerprint": manifest["fingerprint"],
-        "candidate": manifest["candidate"],
-        "as_of": date.fromisoformat(manifest["plan"]["as_of"]),
-        "metric": metric["name"],
-        "value": metric["value"],
-        "low": metric["low"],
-        "high": metric["high"],
-        "parameters": json.dumps(manifest["parameters"], sort_keys=True),
-        "rows": manifest["rows"]["train"],
-        "seconds": manifest["seconds"],
-        "peak_mb": manifest["peak_mb"],
-        "data_version": manifest["plan"]["data_version"],
-        "code_version": manifest["code_version"],
-        "seed": manifest["seed"],
-        "at": now,
-    }
-
-    def add(rows: pa.Table) -> pa.Table:
-        new = pa.Table.from_pylist([row], schema=SCHEMA)
-        return new if not rows.num_rows else rows
-
-    where = lake.equal(model=row["model"], fingerprint=row["fingerprint"])
-    lake.change(TABLE, where, add, schema=SCHEMA, partition_by=["model"])
-
-
-def trained_as_of(model: str) -> list[date]:
-    """The days as of which the model was trained and judged, in order.
-
-    A run that was killed after a fit judged nothing, so that its training is still due.
-    """
-    rows = lake.read(TABLE, lake.equal(model=model), columns=["fingerprint", "as_of"])
-    if rows is None:
-        return []
-    judged = {event.path for event in registry.history(model)}
-    found = zip(rows["fingerprint"].to_pylist(), rows["as_of"].to_pylist(), strict=True)
-    return sorted({day for key, day in found if artifacts.place(model, key) in judged})

@@ -14,7 +14,7 @@ import pyarrow as pa
 from catalog.kinds import Model, Retrain
 from core import lake, ledger
 from core.intervals import DAY, Interval
-from core.models import artifacts, registry, training
+from core.models import artifacts, registry, runs
 from core.models.versions import CLOSED
 from core.watch.monitoring import Watched
 from core.watch.performance import Performance
@@ -100,7 +100,7 @@ def _asks(rule: Retrain, known: Signals) -> Iterator[str]:
 
 def signals(model: Model, watched: Watched, as_of: date) -> Signals:
     """What the lake knows on a day, the same when it is asked again after training that day."""
-    trained = training.trained_as_of(model.name)
+    trained = runs.trained_as_of(model.name)
     before = [day for day in trained if day < as_of] if as_of in trained else trained
     last = before[-1] if before else None
     serving = registry.get(model.name, watched.version).artifact
@@ -126,7 +126,7 @@ def may_begin(model: Model, as_of: date) -> bool:
 
     Not while one that the gate turned down, and nobody closed, is younger than the cool-down.
     """
-    trained, versions = training.trained_as_of(model.name), registry.versions(model.name)
+    trained, versions = runs.trained_as_of(model.name), registry.versions(model.name)
     if not trained or as_of in trained or versions[-1].state in CLOSED:
         return True
     return not 0 <= (as_of - trained[-1]).days < model.retrain.cooldown_days

@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from catalog.kinds import DeclarationError, Model
 from core import lake
 from core.errors import NotTrained
-from core.models import artifacts, fitting, registry, training
+from core.models import artifacts, fitting, registry, runs, training
 from tests.core import synthetic
 
 AS_OF = synthetic.START + timedelta(days=45)
@@ -61,7 +61,7 @@ def test_a_candidate_is_fitted_judged_and_stored(shop: Any) -> None:
     assert found.metric.value > 0.6
     assert manifest["features"] == list(rows.columns)
     assert manifest["rows"]["holdout"] == len(rows)
-    [run] = lake.read(training.TABLE).to_pylist()
+    [run] = lake.read(runs.TABLE).to_pylist()
     assert (run["fingerprint"], run["as_of"], run["seed"]) == (found.fingerprint, AS_OF, 0)
     assert (run["value"], run["low"]) == (found.metric.value, found.metric.low)
 
@@ -74,7 +74,7 @@ def test_the_same_is_never_fitted_twice(shop: Any, monkeypatch: pytest.MonkeyPat
     assert len(fits) == 1
     assert (first.reused, second.reused) == (False, True)
     assert first.artifact == second.artifact and first.metric == second.metric
-    assert lake.read(training.TABLE).num_rows == 1
+    assert lake.read(runs.TABLE).num_rows == 1
 
 
 def test_a_run_killed_before_its_row_gets_it_from_the_next(
@@ -84,21 +84,21 @@ def test_a_run_killed_before_its_row_gets_it_from_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "record_run", killed)
+        patch.setattr(runs, "record", killed)
         fit(synthetic.model(), shop)
-    assert lake.read(training.TABLE) is None
+    assert lake.read(runs.TABLE) is None
     assert fit(synthetic.model(), shop).reused
-    assert lake.read(training.TABLE).num_rows == 1
+    assert lake.read(runs.TABLE).num_rows == 1
 
 
 def test_a_training_counts_as_done_once_it_was_judged(shop: Any) -> None:
-    assert training.trained_as_of("returns") == []
+    assert runs.trained_as_of("returns") == []
     found = fit(synthetic.model(), shop)
-    assert training.trained_as_of("returns") == []
+    assert runs.trained_as_of("returns") == []
     registry.register("returns", found.artifact, by="gate", reason="keep: worse")
-    assert training.trained_as_of("returns") == [AS_OF]
+    assert runs.trained_as_of("returns") == [AS_OF]
     fit(synthetic.model(), shop, AS_OF + timedelta(days=1))
-    assert training.trained_as_of("returns") == [AS_OF]
+    assert runs.trained_as_of("returns") == [AS_OF]
 
 
 FEATURES = """

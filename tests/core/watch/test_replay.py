@@ -13,7 +13,7 @@ from catalog.kinds import Retrain
 from core.ci import scratch
 from core.errors import NotTrained, UsageError
 from core.intervals import Interval
-from core.models import registry, training
+from core.models import registry, runs, training
 from core.models.metrics import Estimate
 from core.watch import replay, replay_outcome, replay_plot
 from core.watch.replay_outcome import Alarm, Measured, Outcome
@@ -98,7 +98,7 @@ def test_the_past_until_the_first_champion_is_one(home: Path, tmp_path: Path) ->
     with pytest.raises(NotTrained, match="no champion by .*floor of 0.999"):
         replay.begin(unreached, shop, Interval(on(16), on(30)), str(tmp_path / "past"))
     with scratch.at(str(tmp_path / "past")):
-        assert training.trained_as_of("returns") == [on(n) for n in range(16, 30, 7)]
+        assert runs.trained_as_of("returns") == [on(n) for n in range(16, 30, 7)]
         assert registry.champion("returns") is None
 
 
