@@ -1,12 +1,15 @@
 """One real Prefect server for all tests of flows, and one home with CDNOW's history in it."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
 import pytest
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOGGING_TO_API_ENABLED,
@@ -15,7 +18,8 @@ from prefect.settings import (
 
 from tests.core.alerting.local_receiver import Server as Receiver
 from tests.core.alerting.local_receiver import serve
-from tests.flows.support import Server, free_port, is_up, program, until
+from tests.core.sources import postgres
+from tests.flows.support import PASSWORD, Server, free_port, is_up, program, until
 
 
 @pytest.fixture(scope="session")
@@ -26,24 +30,37 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(server_folder: Path) -> Iterator[Server]:
-    """A Prefect server; flows called here and commands started here both use it."""
+    """A Prefect server with a password; flows called here and commands started here use it.
+
+    Below it is SQLite, or PostgreSQL with TEST_PREFECT_DATABASE=postgresql.
+    """
     folder, port = server_folder, free_port()
     url = f"http://127.0.0.1:{port}/api"
     settings = {
         PREFECT_API_URL: url,
+        PREFECT_API_AUTH_STRING: PASSWORD,
         PREFECT_LOGGING_TO_API_ENABLED: False,  # of flows in this process; commands do send
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it costs a second at each flow's end
     }
-    with pytest.MonkeyPatch.context() as patch, temporary_settings(settings):
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        stack.enter_context(temporary_settings(settings))
         patch.setenv("PREFECT_HOME", str(folder))
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setenv("PREFECT_SERVER_DATABASE_TIMEOUT", "60")  # as `make server` has it
         patch.setenv("PREFECT_API_URL", url)
+        for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"):
+            patch.setenv(name, PASSWORD)
+        if os.environ.get("TEST_PREFECT_DATABASE") == "postgresql":
+            database = stack.enter_context(postgres.serve(whole=True)).url()
+            asynchronous = database.replace("postgresql:", "postgresql+asyncpg:")
+            patch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", asynchronous)
         # Receivers of the tests are on this machine.
         patch.setenv("DAYLOOP_ALLOW_PRIVATE", "1")
         words = ("server", "start", "--no-ui", "--port", str(port))
-        with program(folder / "server.log", *words):
-            until(lambda: is_up(url), 120, "the server is up")
-            yield Server(url)
+        stack.enter_context(program(folder / "server.log", *words))
+        until(lambda: is_up(url), 120, "the server is up")
+        yield Server(url)
 
 
 @pytest.fixture

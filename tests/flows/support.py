@@ -32,6 +32,9 @@ VOLATILE = {
 }
 
 
+PASSWORD = "loop:s3cret-of-the-server"  # that every Prefect server of the tests asks for
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -79,9 +82,22 @@ class Server:
 
     def ask(self, path: str, **body: Any) -> Any:
         """Posts to its API."""
-        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=60)
-        answer.raise_for_status()
-        return answer.json()
+        return self._answered("POST", path, json=body).json()
+
+    def read(self, path: str) -> Any:
+        """Gets from its API."""
+        return self._answered("GET", path).json()
+
+    def remove(self, path: str) -> None:
+        """Deletes by its API."""
+        self._answered("DELETE", path)
+
+    def _answered(self, method: str, path: str, **given: Any) -> httpx.Response:
+        name, _, password = PASSWORD.partition(":")
+        answer = httpx.request(
+            method, f"{self.url}/{path}", auth=(name, password), timeout=60, **given
+        )
+        return answer.raise_for_status()
 
     def prefect(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """The `prefect` command line, to its end."""

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
@@ -50,7 +49,7 @@ class Setting:
             return str(made.id)
 
     def read(self, run: str) -> dict[str, Any]:
-        return httpx.get(f"{self.server.url}/flow_runs/{run}", timeout=60).json()
+        return self.server.read(f"flow_runs/{run}")
 
     def state(self, run: str) -> str:
         return self.read(run)["state_name"]
@@ -142,9 +141,9 @@ def setting(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 yield found
         finally:
             for each in automations(server):
-                httpx.delete(f"{server.url}/automations/{each['id']}")
+                server.remove(f"automations/{each['id']}")
             for each in server.ask("deployments/filter"):
-                httpx.delete(f"{server.url}/deployments/{each['id']}")
+                server.remove(f"deployments/{each['id']}")
 
 
 def automations(server: Server) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prefect import Flow
@@ -243,7 +242,7 @@ def test_a_retraining_that_is_triggered_and_dailys_own_are_one(
 
 
 def state(server: Server, run: str) -> str:
-    return httpx.get(f"{server.url}/flow_runs/{run}", timeout=60).json()["state_name"]
+    return server.read(f"flow_runs/{run}")["state_name"]
 
 
 def test_webhooks_come_from_the_secret_block_where_no_variable_is_set(

@@ -23,7 +23,7 @@ def test_it_serves_a_worker_is_there_verbs_find_it_and_it_ends_whole(
         (project.root / "deployments" / name).write_text((ROOT / "deployments" / name).read_text())
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
-    env = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_API_PORT": str(port)}
     command = [sys.executable, "deployments/server.py"]
     log = tmp_path / "server.log"

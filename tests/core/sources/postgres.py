@@ -39,11 +39,12 @@ class Server:
 
 
 @contextmanager
-def serve() -> Iterator[Server]:
+def serve(*, whole: bool = False) -> Iterator[Server]:
+    """A server; a whole one has its extensions too, which the wheel has not."""
     # Not pytest's own folder: that one is for its user's eyes, and its path may be too long.
     with tempfile.TemporaryDirectory(prefix="dayloop-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        programs = _programs(folder)
+        programs = _installed() if whole else _programs(folder)
         (folder / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
             shutil.chown(folder, OTHER)
@@ -78,6 +79,10 @@ def _programs(folder: Path) -> Path:
                 copy = folder / "wheel" / part.relative_to(wheel.parent)
                 shutil.copytree(part, copy, symlinks=True)
         return folder / "wheel" / newest.relative_to(wheel.parent) / "bin"
+    return _installed()
+
+
+def _installed() -> Path:
     installed = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), shutil.which("initdb")]
     for found in filter(None, installed):
         return Path(found).resolve().parent
