@@ -109,7 +109,7 @@ class Retrain:
 
     Attributes:
         every_days: at the latest after so many days.
-        on_drifted: when so many features have drifted.
+        on_drifted: when so many features have drifted that had not when it was last trained.
         on_decay: when the metric of matured predictions breaks what was promised.
         on_estimated_drop: when the metric that is estimated before labels are known does.
         on_new_rows: when so many rows have come to its inputs since.

@@ -5,10 +5,8 @@ shape and the rows of a day; how often the realised metric lies in the estimated
 table between markers in `drift.md` is written by this command.
 """
 
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,10 @@ from catalog.kinds import Drift  # noqa: E402
 from core.models.metrics import weighted  # noqa: E402
 from core.watch import drift  # noqa: E402
 from core.watch.estimation import Calibrator, estimate  # noqa: E402
-from core.watch.sketch import Array, Sketch  # noqa: E402
+from core.watch.sample import Array  # noqa: E402
+from core.watch.sketch import Sketch  # noqa: E402
+from docs import measured  # noqa: E402
+from docs.measured import table  # noqa: E402
 
 PAGE = Path(__file__).with_name("drift.md")
 LIMITS, REFERENCE, FEATURES = Drift(), 5_000, 10
@@ -73,26 +74,13 @@ SHIFTS: tuple[tuple[str, Draw, Draw], ...] = (
 
 def main() -> None:
     """Measures and writes."""
-    text = PAGE.read_text()
     tables = {
         "false alarms": false_alarms(),
         "power": power(),
         "joint": joint(),
         "estimated": estimated(),
-        "made": [f"Measured {datetime.now(UTC):%d %B %Y} with `python docs/drift.py`."],
     }
-    for name, lines in tables.items():
-        marked = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, found = re.subn(marked, "\\1" + "\n".join(lines) + "\n\\2", text, flags=re.DOTALL)
-        if found != 1:
-            sys.exit(f"drift.md has no place for '{name}'")
-    PAGE.write_text(text)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(str(each) for each in line) + " |" for line in lines]
+    measured.write(PAGE, tables)
 
 
 def percent(share: float) -> str:

@@ -4,10 +4,8 @@ False alarms on datasets that stay the same, the days until a change is seen, an
 CDNOW sample. Every table between markers in `limits.md` is written by this command.
 """
 
-import re
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,8 @@ from core.quality.levels import Kind, Series, expect  # noqa: E402
 from core.quality.limits import OTHERS, PARTS, judge_days  # noqa: E402
 from core.quality.robust import Array  # noqa: E402
 from core.quality.series import COUNT, SHARE, VALUES  # noqa: E402
+from docs import measured  # noqa: E402
+from docs.measured import table  # noqa: E402
 
 PAGE = Path(__file__).with_name("limits.md")
 ALARMS, WINDOW, LEARN = 0.01, 56, 28
@@ -38,7 +38,6 @@ Random = np.random.Generator
 
 def main() -> None:
     """Measures and writes."""
-    text = PAGE.read_text()
     tables = {
         "false alarms": false_alarms(),
         "rows": rows_lost(),
@@ -48,19 +47,7 @@ def main() -> None:
         "after": after_a_change(),
         **cdnow(),
     }
-    tables["made"] = [f"Measured {datetime.now(UTC):%d %B %Y} with `python docs/limits.py`."]
-    for name, lines in tables.items():
-        marked = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, found = re.subn(marked, "\\1" + "\n".join(lines) + "\n\\2", text, flags=re.DOTALL)
-        if found != 1:
-            sys.exit(f"limits.md has no place for '{name}'")
-    PAGE.write_text(text)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(str(each) for each in line) + " |" for line in lines]
+    measured.write(PAGE, tables)
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -72,6 +72,14 @@ def sampled(metric: str, truth: npt.NDArray[np.bool_], scores: Array) -> Sampled
     return value
 
 
+def of_counts(metric: str, scores: Array, true: Array, false: Array) -> float:
+    """The metric of distinct scores, the best first, from how many of each are True and False."""
+    if metric == "brier":
+        loss = true @ (1 - scores) ** 2 + false @ scores**2
+        return float(loss / (true.sum() + false.sum()))
+    return _OF_GROUPS[metric](true, false)
+
+
 def _groups(scores: Array) -> Picks:
     """Each row's place among the scores, the best is 0; ties stand or fall together."""
     order = np.argsort(-scores, kind="stable")

@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from catalog.kinds import Model
@@ -75,20 +79,7 @@ def score(model: Model, datasets: Datasets, day: date, *, keep: bool = False) ->
     if keep and (before := _scored(model, day, data_version)):
         return before
     rows = features.snapshot(model, datasets, versions, day).features
-    if missing := [name for name in manifest["features"] if name not in rows]:
-        raise DeclarationError(
-            f"catalog/models/{model.name}.py: features: returned no '{missing[0]}' for {day}, "
-            f"which version {champion.number} was trained on"
-        )
-    rows = rows[manifest["features"]]
-    if hasattr(estimator, "n_jobs"):
-        estimator.n_jobs = 1
-    scores = pa.chunked_array(
-        [
-            fitting.predict(estimator, rows.iloc[start : start + CHUNK_ROWS])
-            for start in range(0, len(rows), CHUNK_ROWS)
-        ]
-    )
+    scores = predict(model, estimator, manifest, rows)
     table = pa.table(
         {
             "entity": pa.array(rows.index.astype("str"), pa.string()),
@@ -107,9 +98,30 @@ def score(model: Model, datasets: Datasets, day: date, *, keep: bool = False) ->
         day=day,
         version=champion.number,
         rows=len(rows),
-        mean_score=float(scores.to_numpy().mean()),
+        mean_score=float(scores.mean()),
         changed=changed,
     )
+
+
+def predict(
+    model: Model, estimator: Any, manifest: dict[str, Any], rows: pd.DataFrame
+) -> npt.NDArray[np.float64]:
+    """The scores of these features, chunk by chunk.
+
+    Raises:
+        DeclarationError: one that the version was trained on is not among them.
+    """
+    if missing := [name for name in manifest["features"] if name not in rows]:
+        raise DeclarationError(
+            f"catalog/models/{model.name}.py: features: returned no '{missing[0]}' for the "
+            f"{manifest['candidate']} as of {manifest['plan']['as_of']}, which was trained on it"
+        )
+    rows = rows[manifest["features"]]
+    if hasattr(estimator, "n_jobs"):
+        estimator.n_jobs = 1
+    chunks = range(0, len(rows), CHUNK_ROWS)
+    found = [fitting.predict(estimator, rows.iloc[at : at + CHUNK_ROWS]) for at in chunks]
+    return np.concatenate(found)
 
 
 def _scored(model: Model, day: date, data_version: str) -> Scored | None:

@@ -8,6 +8,7 @@ all of that is well and the model breaks its promise all the same, the world has
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow.compute as pc
 
@@ -26,6 +27,7 @@ WORDS: Mapping[Rule, str] = {
     "model": "data, deployment and monitoring are well: the world has moved, retrain",
     "healthy": "nothing is wrong that the lake knows of",
 }
+NEXT_DAY = "the next day of the loop"  # what the command is for where nothing is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +59,26 @@ def diagnose(datasets: Mapping[str, Dataset], models: Sequence[Model]) -> Diagno
     ]
     return Diagnosis(
         verdict=verdict,
-        words=WORDS[verdict],
+        words=_calm(models) if verdict == "healthy" else WORDS[verdict],
         evidence=tuple(evidence),
         besides=tuple(each for each in wrong if each.rule != verdict),
         command=evidence[0].command if evidence else "",
     )
+
+
+def _calm(models: Sequence[Model]) -> str:
+    moved = [model.name for model in models if _moved(model)[1]]
+    if not moved:
+        return WORDS["healthy"]
+    fed = f"what {' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} fed"
+    return f"nothing is broken: {fed} has drifted, and the promised metric holds so far"
+
+
+def _moved(model: Model) -> tuple[date | None, list[str]]:
+    """The last day that was watched, and what had drifted on it."""
+    rows = lake.read(monitoring.DRIFT_TABLE, lake.equal(model=model.name), columns=["day"])
+    watched = None if rows is None else pc.max(rows["day"]).as_py()
+    return watched, sorted(model_rules.drifted(model, watched)) if watched else []
 
 
 def _trusted(dataset: Dataset) -> Finding:
@@ -81,9 +98,7 @@ def _served(model: Model) -> Iterator[Finding]:
     if champion is None:
         yield Finding(rule="healthy", about=model.name, evidence="its data are too young to train")
         return
-    rows = lake.read(monitoring.DRIFT_TABLE, lake.equal(model=model.name), columns=["day"])
-    watched = None if rows is None else pc.max(rows["day"]).as_py()
-    moved = sorted(model_rules.drifted(model, watched)) if watched else []
+    watched, moved = _moved(model)
     yield Finding(
         rule="healthy",
         about=model.name,

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from catalog.kinds import Drift
-from core.watch.sketch import Array, Sample, Sketch
+from core.watch.sample import Array
+from core.watch.sketch import Sketch
 from core.watch.statistics.chi_squared import chi_squared
 from core.watch.statistics.domain_classifier import FOLDS, Rows, domain_classifier
 from core.watch.statistics.holm import holm
@@ -79,7 +80,7 @@ def measure(
     )
     if min(len(data), reference.rows) < limits.min_rows:
         return found
-    sample = Sample.of(data)
+    sample = reference.sample(data)
     expected, shares = reference.binned(sample)
     ks, ks_p_value = kolmogorov_smirnov(reference, sample)
     counts = (expected * reference.rows, shares * sample.rows)

@@ -6,17 +6,19 @@ AUC the area under the expected true and false positive rates. It holds while th
 have moved; that their relation to the label has changed, it cannot see.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from core.models.metrics import Estimate, calibration_error, weighted
-from core.watch.sketch import Array
+from core.models.metrics import Estimate, calibration_error, of_counts
+from core.watch.sample import Array, Places
 
-ROUNDS, GROUPS = 500, 2_000
-SPLITS, FEWEST = 10, 20
+ROUNDS, GROUPS = 500, 1_000
+SPLITS, FEWEST, MOST = 10, 20, 50_000
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,17 @@ class Calibrator:
 
         Drawn from the posterior (of the prior of Jeffreys) of each step's share of True.
         """
+        positive, negative, place = self._steps
+        off: Array = random.beta(positive, negative) - positive / (positive + negative)
+        return off[place]
+
+    @cached_property
+    def _steps(self) -> tuple[Array, Array, Places]:
+        """How many of each step are True and False, half a row more of either; of each knot."""
         values, place = np.unique(self.probabilities, return_inverse=True)
         rows = np.zeros(len(values))
         rows[place] = self.rows
-        positive, negative = values * rows + 0.5, (1 - values) * rows + 0.5
-        off: Array = random.beta(positive, negative) - positive / (rows + 1)
-        return off[place]
+        return values * rows + 0.5, (1 - values) * rows + 0.5, place
 
 
 def _isotonic(truth: npt.NDArray[np.bool_], scores: Array) -> tuple[Array, Array]:
@@ -86,6 +93,8 @@ def _is_needed(truth: npt.NDArray[np.bool_], scores: Array, seed: int) -> bool:
     """Whether calibration makes probabilities better on rows that it was not fitted on."""
     from sklearn.model_selection import StratifiedShuffleSplit
 
+    every = -(-len(truth) // MOST)  # ten fits: more rows would cost more than the model's own
+    truth, scores = truth[::every], scores[::every]
     if min(truth.sum(), (~truth).sum()) < FEWEST:
         return False
     said, made, known = [], [], []
@@ -104,21 +113,21 @@ def estimate(
     """The expected metric of these scores, and where the realised one will lie.
 
     The interval is of simulated labels, drawn from probabilities that are themselves drawn
-    from what the holdout leaves open. Rows are taken together in two thousand groups of
+    from what the holdout leaves open. Rows are taken together in a thousand groups of
     neighbouring scores for it, so that a million cost what few do.
     """
     scores, random = np.sort(scores)[::-1], np.random.default_rng(seed)
     likely = calibrator(scores)
-    value = _expected(metric, likely, scores, np.ones(len(scores)))
+    value = _of_shares(metric, scores)(likely, 1 - likely)
     begins = np.linspace(0, len(scores), min(GROUPS, len(scores)), endpoint=False).astype(int)
     rows = np.diff(np.r_[begins, len(scores)])
     middle, share = (np.add.reduceat(each, begins) / rows for each in (scores, likely))
-    rough = _expected(metric, share, middle, rows.astype(float))
-    drawn = []
+    of_groups = _of_shares(metric, middle)
+    rough, drawn = of_groups(share * rows, (1 - share) * rows), []
     for _ in range(ROUNDS):
         off = np.interp(middle, calibrator.scores, calibrator.uncertain(random))
         positives = random.binomial(rows, np.clip(share + off, 0, 1))
-        drawn.append(_expected(metric, positives / rows, middle, rows.astype(float)))
+        drawn.append(of_groups(positives, rows - positives))
     if np.isnan(value) or np.isnan(drawn).all():
         return Estimate(value, np.nan, np.nan)
     tail = (1 - confidence) / 2
@@ -126,8 +135,13 @@ def estimate(
     return Estimate(value, max(float(low), 0.0), min(float(high), 1.0))
 
 
-def _expected(metric: str, likely: Array, scores: Array, rows: Array) -> float:
-    if metric == "brier":
-        loss = likely * (1 - scores) ** 2 + (1 - likely) * scores**2
-        return float(np.average(loss, weights=rows))
-    return weighted(metric, likely, scores)(rows)
+def _of_shares(metric: str, scores: Array) -> Callable[[Array, Array], float]:
+    """The metric of descending scores as a function of how much of each is True and False."""
+    begins = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+    distinct = scores[begins]
+
+    def value(true: Array, false: Array) -> float:
+        alike = (np.add.reduceat(each, begins) for each in (true, false))
+        return of_counts(metric, distinct, *alike)
+
+    return value

@@ -1,8 +1,7 @@
 """What a diagnosis asks of a model: does it serve, is it fed well, does anybody measure it?"""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,11 +10,11 @@ from catalog.kinds import Dataset, Model
 from core import lake, ledger
 from core.errors import NotTrained
 from core.intervals import DAY, Interval
-from core.models import artifacts, features, metrics, registry, scoring, training
-from core.models.metrics import Estimate
+from core.models import registry, scoring, training
 from core.models.registry import Version
-from core.watch import monitoring, tracing
+from core.watch import monitoring, performance, tracing
 from core.watch.finding import Finding
+from core.watch.performance import Estimated, Performance
 
 LATELY = 60  # days back that predictions are looked for
 
@@ -46,8 +45,8 @@ def findings(model: Model, datasets: Mapping[str, Dataset]) -> Iterator[Finding]
             rule="model",
             about=model.name,
             version=champion.number,
-            day=broken["day"],
-            evidence=f"version {champion.number} of {broken['day']}: {_against(broken)}",
+            day=broken.day,
+            evidence=f"version {champion.number} of {broken.day}: {_words(broken)}",
             command=f"python -m flows models {model.name}" if tried else retrain,
         )
 
@@ -117,7 +116,7 @@ def _traced(
     datasets: Mapping[str, Dataset],
     morning: date,
     drifted: set[str],
-    broken: Mapping[str, Any],
+    broken: Performance | None,
 ) -> Iterator[Finding]:
     """The columns that are unusual and that what has drifted, or broken, is made of."""
     if not drifted and not broken:
@@ -150,7 +149,7 @@ def _unwatched(
     days = sorted(day for day in scored if last is None or day > last)
     said = f"{len(days)} scored days from {days[0]} on were not monitored"
     if decay := _unseen(model, datasets, morning):
-        said = f"{said}; {_against(decay)} on {decay['day']}, and nobody looked"
+        said = f"{said}; {_words(decay)} on {decay.day}, and nobody looked"
     yield Finding(
         rule="monitoring",
         about=model.name,
@@ -160,70 +159,35 @@ def _unwatched(
     )
 
 
-def _unseen(model: Model, datasets: Mapping[str, Dataset], morning: date) -> dict[str, Any] | None:
-    """The realised metric of the newest predictions that have matured, where it broke its promise.
-
-    As `monitoring` would measure it.
-    """
+def _unseen(model: Model, datasets: Mapping[str, Dataset], morning: date) -> Performance | None:
+    """What monitoring would say of the newest predictions that have matured, where it is bad."""
     matured = scoring.matured(model, morning)
-    table = scoring.predictions(model.name)
-    days = sorted(_days(table, (lake.Condition("day", "<", matured + DAY),), matured))
-    horizon = timedelta(days=model.horizon_days)
-    for day in days[-1:]:
-        trusts = {name: ledger.trust(name, Interval(day, day + horizon)) for name in model.inputs}
-        rows = lake.read(table, lake.days("day", Interval.of_day(day)))
-        if rows is None or not all(found.trusted for found in trusts.values()):
-            return None
-        frame = rows.to_pandas().sort_values("entity")
-        versions = {name: found.table_version or 0 for name, found in trusts.items()}
-        inputs = {name: datasets[name] for name in model.inputs}
-        truth = features.labels_of(model, inputs, versions, frame["entity"], day).to_numpy()
-        if truth.all() or not truth.any():
-            return None
-        version = registry.get(model.name, int(frame["model_version"].iloc[0]))
-        promised = artifacts.manifest(version.artifact)["metric"]
-        value = metrics.estimate(
-            model.metric,
-            truth,
-            frame["score"].to_numpy(),
-            confidence=model.gate.confidence,
-            seed=model.seed,
-        )
-        less = metrics.less_is_better(model.metric)
-        if value.low > promised["high"] if less else value.high < promised["low"]:
-            return {
-                "day": day,
-                "metric": model.metric,
-                **vars(value),
-                **{f"promised_{each}": promised[each] for each in ("low", "high")},
-                "promised": promised["value"],
-            }
-    return None
+    until = (lake.Condition("day", "<", matured + DAY),)
+    days = _days(scoring.predictions(model.name), until, matured)
+    inputs = {name: datasets[name] for name in model.inputs}
+    found = performance.realised_of(model, inputs, max(days)) if days else []
+    return next((each for each in found if each.verdict == "decayed"), None)
 
 
-def _broken(model: Model, champion: Version) -> dict[str, Any]:
-    """The newest row of `performance` of what serves, where its promise is broken; else empty.
+def _broken(model: Model, champion: Version) -> Performance | None:
+    """The newest metric of what serves, where it breaks its promise.
 
     What is realised says more than what is expected before labels are known.
     """
     for kind, verdict in (("realised", "decayed"), ("estimated", "drop expected")):
         where = lake.equal(model=model.name, version=champion.number, kind=kind)
         rows = lake.read(monitoring.PERFORMANCE_TABLE, where)
-        last: dict[str, Any] = {}
-        for row in rows.sort_by("day").to_pylist() if rows else ():
-            other = row["day"] == last.get("day") and row["verdict"] != verdict
-            last = last if other else row  # of a day's slices, one that broke its promise
-        if last.get("verdict") == verdict:
-            return last
-    return {}
+        found = [performance.of_row(row) for row in (rows.to_pylist() if rows else ())]
+        last = max((each.day for each in found), default=None)
+        for each in found:  # of a day's slices, one that broke its promise
+            if each.day == last and each.verdict == verdict:
+                return each
+    return None
 
 
-def _against(row: Mapping[str, Any]) -> str:
-    value = Estimate(row["value"], row["low"], row["high"])
-    promised = Estimate(row["promised"], row["promised_low"], row["promised_high"])
-    of_slice = f" of {row['slice']}" if row.get("slice") else ""
-    expected = "expected at " if row.get("kind") == "estimated" else ""
-    return f"{row['metric']}{of_slice} is {expected}{value}, promised {promised}"
+def _words(seen: Performance) -> str:
+    expected = "expected at " if isinstance(seen, Estimated) else ""
+    return f"{seen.name} is {expected}{seen.against}"
 
 
 def drifted(model: Model, day: date) -> set[str]:

@@ -1,5 +1,6 @@
 """Monitoring: drift of a day's features and scores, and how good its predictions are."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -11,15 +12,16 @@ import pyarrow as pa
 from catalog.kinds import Model
 from core import lake
 from core.errors import NotTrained
-from core.intervals import Interval
+from core.intervals import DAY, Interval
 from core.models import features, registry, scoring
+from core.models.artifacts import Artifact
 from core.models.features import Datasets
-from core.models.registry import Version
 from core.models.slices import Masks, masks
 from core.watch import drift, performance, reference
 from core.watch.drift import Measured
 from core.watch.performance import Estimated, Realised
-from core.watch.sketch import Array, Sketch
+from core.watch.sample import Array
+from core.watch.sketch import Sketch
 from core.watch.statistics.domain_classifier import ROWS
 
 SCORE = reference.SCORE
@@ -78,9 +80,27 @@ class Watched:
     @property
     def drifted(self) -> tuple[str, ...]:
         """What has moved: features, the score; and of slices what has not moved as a whole."""
-        moved = [each for each in self.drift if each.verdict == "drifted"]
-        whole = {each.feature for each in moved if not each.slice}
-        return tuple(each.name for each in moved if not each.slice or each.feature not in whole)
+        return _names((e.feature, e.slice) for e in self.drift if e.verdict == "drifted")
+
+
+def _names(moved: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    found = list(moved)
+    whole = {feature for feature, of_slice in found if not of_slice}
+    return tuple(
+        f"{feature} of {of_slice}" if of_slice else feature
+        for feature, of_slice in found
+        if not of_slice or feature not in whole
+    )
+
+
+def first_drifted(model: str, version: int, day: date) -> tuple[str, ...]:
+    """What of a version had drifted on a day or, where it was not watched on it, the next."""
+    either = lake.days("day", Interval(day, day + 2 * DAY))
+    found = lake.read(DRIFT_TABLE, lake.equal(model=model, version=version) + either)
+    rows = found.to_pylist() if found else []
+    first = min((row["day"] for row in rows), default=day)
+    moved = (row for row in rows if row["day"] == first and row["verdict"] == "drifted")
+    return _names((row["feature"], row.get("slice") or "") for row in moved)
 
 
 def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
@@ -103,8 +123,10 @@ def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
     slices: Masks = {}
     if model.slices:
         slices = performance.masks_of(model, frame, pd.Index(rows["entity"].to_pandas()))
-    measured = measure(model, day, version, manifest, frame, scores, slices)
-    estimated, new_estimate = performance.estimate(model, day, number, manifest, scores, slices)
+    asked = _requested(model.name, day, number)
+    measured = measure(model, version.artifact, manifest, frame, scores, slices, asked)
+    estimated = performance.estimate(model, day, number, manifest, scores, slices)
+    new_estimate = performance.record(model.name, day, estimated, performance.ESTIMATED, day)
     new_drift = _record(model, day, number, measured)
     before, new = performance.measured_on(model.name, day), performance.mature(model, datasets, day)
     return Watched(
@@ -130,17 +152,18 @@ def is_news(watched: Watched) -> bool:
 
 def measure(
     model: Model,
-    day: date,
-    version: Version,
+    artifact: Artifact,
     manifest: dict[str, Any],
     frame: pd.DataFrame,
     scores: Array,
     slices: Masks,
+    asked: dict[str, Array],
 ) -> list[Measured]:
     """Drift of a day: each feature and the score, by slice, as requested, and all together.
 
     `frame` has the features, a row an entity; `slices` says which of the predictions belong to
-    each. A slice that was declared since the training has no reference yet and is left out.
+    each; `asked` are the features and scores of the day's requests. A slice that was declared
+    since the training has no reference yet and is left out.
     """
     limits, known = model.drift, _sketches(manifest["reference"])
     data = {name: frame[name].to_numpy() for name in known if name in frame}
@@ -152,9 +175,8 @@ def measure(
             some = {each: values[within] for each, values in data.items()}
             some[SCORE] = scores[slices[name]]
             found += drift.measure_all(_sketches(of_slices[name]), some, limits, slice=name)
-    asked = _requested(model.name, day, version.number)
     found += drift.measure_all(known | {SCORE: of_scores}, asked, limits, prefix=REQUESTS)
-    sample = reference.sample_of(version.artifact, manifest)
+    sample = reference.sample_of(artifact, manifest)
     if sample is not None:
         random = np.random.default_rng(model.seed)
         chosen = np.sort(random.choice(len(frame), min(len(frame), ROWS), replace=False))

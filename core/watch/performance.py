@@ -4,7 +4,8 @@ Table `performance`: one row a model, day, slice and kind, "estimated" on the da
 "realised" once the horizon is over, beside what was promised when the version was trained.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from datetime import date
 from typing import Any
 
@@ -18,13 +19,13 @@ from core import lake, ledger
 from core.errors import ModelRefused
 from core.intervals import DAY, Interval
 from core.models import artifacts, features, registry, scoring
-from core.models.features import Datasets
+from core.models.features import Datasets, Versions
 from core.models.metrics import Estimate, less_is_better
 from core.models.registry import Version
 from core.models.slices import Masks, masks
 from core.watch import estimation, reference
 from core.watch.estimation import Calibrator
-from core.watch.sketch import Array
+from core.watch.sample import Array
 
 TABLE = "performance"
 ESTIMATED, REALISED = "estimated", "realised"
@@ -78,6 +79,11 @@ class Performance:
         """The metric and, where it is of one, the slice."""
         return f"{self.metric} of {self.slice}" if self.slice else self.metric
 
+    @property
+    def against(self) -> str:
+        """The metric beside its promise, in words."""
+        return f"{self.estimate}, promised {self.promised}"
+
 
 class Realised(Performance):
     """Now that the labels are known."""
@@ -108,15 +114,13 @@ def estimate(
     manifest: dict[str, Any],
     scores: Array,
     slices: Masks,
-) -> tuple[list[Estimated], bool]:
-    """Estimates a day's metric, overall and by slice, and records it.
+) -> list[Estimated]:
+    """Estimates a day's metric, overall and by slice.
 
-    Returns:
-        The estimates, and whether the table has changed. None for a version that was trained
-        before calibrators were kept.
+    None for a version that was trained before calibrators were kept.
     """
     if "calibrator" not in manifest:
-        return [], False
+        return []
     calibrator, found = Calibrator.from_json(manifest["calibrator"]), []
     for name, promised in _promises(manifest).items():
         some = scores[slices[name]] if name in slices else scores
@@ -133,14 +137,15 @@ def estimate(
         found.append(
             Estimated(day, number, model.metric, value, promised, len(some), verdict, name)
         )
-    return found, _record(model.name, day, found, ESTIMATED, day)
+    return found
 
 
 def measured_on(model: str, day: date) -> list[Realised]:
     """What was realised on a day, of whichever earlier days."""
     where = lake.equal(model=model, kind=REALISED, measured_on=day)
     rows = lake.read(TABLE, where)
-    return [] if rows is None else [_realised(row) for row in rows.to_pylist()]
+    found = map(of_row, rows.to_pylist() if rows else ())
+    return [each for each in found if isinstance(each, Realised)]
 
 
 def mature(model: Model, datasets: Datasets, day: date) -> list[Realised]:
@@ -151,9 +156,13 @@ def mature(model: Model, datasets: Datasets, day: date) -> list[Realised]:
     measured = lake.read(TABLE, where + until, columns=["day"])
     known = set() if measured is None else set(measured["day"].to_pylist())
     days = set() if scored is None else set(pc.unique(scored["day"]).to_pylist())
-    return [
-        found for each in sorted(days - known) for found in _realise(model, datasets, each, day)
-    ]
+    realised = []
+    for each in sorted(days - known):
+        found = realised_of(model, datasets, each)
+        if found:
+            record(model.name, each, found, REALISED, day)
+        realised += found
+    return realised
 
 
 def masks_of(model: Model, frame: pd.DataFrame, entities: pd.Index) -> Masks:
@@ -165,27 +174,64 @@ def masks_of(model: Model, frame: pd.DataFrame, entities: pd.Index) -> Masks:
     return {name: within[place] & (place >= 0) for name, within in found.items()}
 
 
-def _realise(model: Model, datasets: Datasets, day: date, measured_on: date) -> list[Realised]:
+def realised_of(model: Model, datasets: Datasets, day: date) -> list[Realised]:
+    """The metrics of a day's predictions as they stand in the lake; records nothing.
+
+    None where the labels are not trusted yet: it is looked at again the next day.
+    """
+    versions = trusted(model, day)
+    rows = lake.read(scoring.predictions(model.name), lake.days("day", Interval.of_day(day)))
+    if not versions or rows is None:
+        return []
+    number = rows["model_version"][0].as_py()
+    manifest = version_of(model.name, number)[1]
+    known = None
+    if model.slices and len(_promises(manifest)) > 1:
+        known = features.snapshot(model, datasets, versions, day).features
+    scores = rows.select(["entity", "score"]).to_pandas().set_index("entity")["score"]
+    return realise(model, datasets, versions, day, number, manifest, scores, known)
+
+
+def trusted(model: Model, day: date) -> dict[str, int]:
+    """Table versions to read a day's labels from; none where one of its inputs is not trusted."""
     horizon = Interval(day, day + (day - scoring.matured(model, day)))
     trusts = {name: ledger.trust(name, horizon) for name in model.inputs}
     if not all(found.trusted for found in trusts.values()):
-        return []  # its labels are not trusted yet: looked at again the next day
-    rows = lake.read(scoring.predictions(model.name), lake.days("day", Interval.of_day(day)))
-    assert rows is not None
-    frame = rows.to_pandas().sort_values("entity")
-    versions = {name: found.table_version or 0 for name, found in trusts.items()}
-    truth = features.labels_of(model, datasets, versions, frame["entity"], day).to_numpy()
-    number, scores = int(frame["model_version"].iloc[0]), frame["score"].to_numpy()
-    promises = _promises(version_of(model.name, number)[1])
-    slices: Masks = {}
-    if model.slices and len(promises) > 1:
-        known = features.snapshot(model, datasets, versions, day).features
-        slices = masks_of(model, known, pd.Index(frame["entity"]))
-    slices[""] = np.ones(len(frame), bool)
+        return {}
+    return {name: found.table_version or 0 for name, found in trusts.items()}
+
+
+def realise(
+    model: Model,
+    datasets: Datasets,
+    versions: Versions,
+    day: date,
+    number: int,
+    manifest: dict[str, Any],
+    scores: "pd.Series[float]",
+    known: pd.DataFrame | None,
+) -> list[Realised]:
+    """The metrics of a day's predictions, overall and by slice.
+
+    Args:
+        model: that predicted.
+        datasets: its inputs.
+        versions: of their tables, trusted over the horizon.
+        day: of the predictions.
+        number: of the version that predicted.
+        manifest: of that version.
+        scores: by the entity's name.
+        known: features of that day, for the slices.
+    """
+    promises, scores = _promises(manifest), scores.sort_index()
+    names, values = pd.Series(scores.index), np.asarray(scores, np.float64)
+    truth = features.labels_of(model, datasets, versions, names, day).to_numpy()
+    slices = {} if known is None else masks_of(model, known, scores.index)
+    slices[""] = np.ones(len(scores), bool)
     before, found = _estimated(model.name, day, number), []
     for name in sorted(slices.keys() & promises.keys()):
         within, promised = slices[name], promises[name]
-        value = reference.metric_of(model, truth[within], scores[within])
+        value = reference.metric_of(model, truth[within], values[within])
         if value is None:
             continue
         verdict = "decayed" if _is_worse(model, value, promised) else "as promised"
@@ -195,7 +241,6 @@ def _realise(model: Model, datasets: Datasets, day: date, measured_on: date) -> 
                 day, number, model.metric, value, promised, count, verdict, name, before.get(name)
             )
         )
-    _record(model.name, day, found, REALISED, measured_on)
     return found
 
 
@@ -215,36 +260,46 @@ def _is_worse(model: Model, value: Estimate, promised: Estimate) -> bool:
 def _estimated(model: str, day: date, version: int) -> dict[str, Estimate]:
     where = lake.equal(model=model, kind=ESTIMATED, version=version, day=day)
     rows = lake.read(TABLE, where)
-    found = [] if rows is None else rows.to_pylist()
-    return {row["slice"]: Estimate(row["value"], row["low"], row["high"]) for row in found}
+    return {row["slice"]: _metric(row, "") for row in (rows.to_pylist() if rows else [])}
 
 
-def _realised(row: dict[str, Any]) -> Realised:
-    values = (row.get(name) for name in ("estimated", "estimated_low", "estimated_high"))
-    before = None if row.get("estimated") is None else Estimate(*values)  # type: ignore[arg-type]
-    return Realised(
+def of_row(row: Mapping[str, Any]) -> Realised | Estimated:
+    """What a row of the table says."""
+    kind = Realised if row["kind"] == REALISED else Estimated
+    return kind(
         row["day"],
         row["version"],
         row["metric"],
-        Estimate(row["value"], row["low"], row["high"]),
-        Estimate(row["promised"], row["promised_low"], row["promised_high"]),
+        _metric(row, ""),
+        _metric(row, "promised"),
         row["rows"],
         row["verdict"],
         row.get("slice") or "",
-        before,
+        None if row.get("estimated") is None else _metric(row, "estimated"),
     )
 
 
-def _record(
+def _metric(row: Mapping[str, Any], prefix: str) -> Estimate:
+    return Estimate(*(row[each] for each in _names(prefix)))
+
+
+def _names(prefix: str) -> tuple[str, ...]:
+    if not prefix:
+        return ("value", "low", "high")
+    return (prefix, f"{prefix}_low", f"{prefix}_high")
+
+
+def record(
     model: str, day: date, found: "list[Estimated] | list[Realised]", kind: str, on: date
 ) -> bool:
+    """Puts them in the place of the day's of that kind; returns whether they are others."""
     rows = [
         {
             "model": model,
             "day": day,
             "version": each.version,
             "metric": each.metric,
-            **asdict(each.estimate),
+            **_columns("", each.estimate),
             **_columns("promised", each.promised),
             "rows": each.rows,
             "kind": kind,
@@ -260,7 +315,5 @@ def _record(
     return lake.replace_small(TABLE, table, where, partition_by=["model"])
 
 
-def _columns(name: str, known: Estimate | None) -> dict[str, float]:
-    if known is None:
-        return {}
-    return {name: known.value, f"{name}_low": known.low, f"{name}_high": known.high}
+def _columns(prefix: str, known: Estimate | None) -> dict[str, float]:
+    return dict(zip(_names(prefix), astuple(known), strict=True)) if known else {}

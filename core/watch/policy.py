@@ -4,9 +4,10 @@ The table `decisions` has a row a model-day: `retrain`; `ignore`, nothing asks f
 too soon; `escalate`, only a person can help.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -16,10 +17,11 @@ from core import lake, ledger
 from core.intervals import DAY, Interval
 from core.models import artifacts, registry, runs
 from core.models.versions import CLOSED
+from core.watch import monitoring
 from core.watch.monitoring import Watched
-from core.watch.performance import Performance
 
 Action = Literal["retrain", "ignore", "escalate"]
+FirstDrifted = Callable[[int, date], Sequence[str]]
 TABLE = "decisions"
 SCHEMA = pa.schema(
     {
@@ -40,6 +42,8 @@ class Signals:
         last_as_of: as of which day the model was last trained, whatever the gate said.
         champion_as_of: as of which day what serves was trained.
         drifted: the features, or the score, that have moved.
+        answered: those of them that had when it was last trained: what has come of that the
+            gate knows, and training again because of it would bring the same.
         decayed: how what serves broke its promise, in words; empty where it did not.
         estimated_drop: the same of the metric estimated before labels are known.
         new_rows: that have come to its inputs since it was last trained.
@@ -48,9 +52,15 @@ class Signals:
     last_as_of: date | None
     champion_as_of: date | None = None
     drifted: Sequence[str] = ()
+    answered: Sequence[str] = ()
     decayed: str = ""
     estimated_drop: str = ""
     new_rows: int = 0
+
+    @property
+    def newly_drifted(self) -> list[str]:
+        """What has moved since it was last trained."""
+        return [name for name in self.drifted if name not in self.answered]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,8 @@ def decide(rule: Retrain, as_of: date, known: Signals) -> Decision:
         return Decision("retrain", f"last trained as of {last}, every {rule.every_days} days")
     asked = "; ".join(_asks(rule, known))
     if not asked:
-        moved = f"{len(known.drifted)} drifted"
+        more = "more " if known.answered else ""
+        moved = f"{len(known.newly_drifted)} {more}drifted"
         needed = f"{moved}, {rule.on_drifted} needed" if rule.on_drifted else moved
         return Decision("ignore", f"trained as of {last}, {needed}")
     if age_days >= rule.cooldown_days:
@@ -92,33 +103,41 @@ def _asks(rule: Retrain, known: Signals) -> Iterator[str]:
         yield known.decayed
     if rule.on_estimated_drop and known.estimated_drop:
         yield known.estimated_drop
-    if rule.on_drifted and len(known.drifted) >= rule.on_drifted:
-        yield f"{len(known.drifted)} drifted: {', '.join(known.drifted)}"
+    if rule.on_drifted and len(known.newly_drifted) >= rule.on_drifted:
+        yield f"{len(known.newly_drifted)} drifted: {', '.join(known.newly_drifted)}"
     if rule.on_new_rows and known.new_rows >= rule.on_new_rows:
         yield f"{known.new_rows:,} new rows, {rule.on_new_rows:,} needed"
 
 
-def signals(model: Model, watched: Watched, as_of: date) -> Signals:
-    """What the lake knows on a day, the same when it is asked again after training that day."""
+def signals(
+    model: Model, watched: Watched, as_of: date, first_drifted: FirstDrifted | None = None
+) -> Signals:
+    """What the lake knows on a day, the same when it is asked again after training that day.
+
+    Args:
+        model: whose policy asks.
+        watched: what was seen on the day.
+        as_of: the day that it would be trained as of.
+        first_drifted: what of a version had drifted on a day or, where it was not watched on
+            it, the next; the table `drift` says it where left out.
+    """
+    first_drifted = first_drifted or partial(monitoring.first_drifted, model.name)
     trained = runs.trained_as_of(model.name)
     before = [day for day in trained if day < as_of] if as_of in trained else trained
     last = before[-1] if before else None
     serving = registry.get(model.name, watched.version).artifact
     # What earlier versions predicted says nothing of the one that serves.
     decayed = [each for each in watched.decayed if each.version == watched.version]
-    dropping = [f"{each.name} is expected at {_against(each)}" for each in watched.dropping]
+    dropping = [f"{each.name} is expected at {each.against}" for each in watched.dropping]
     return Signals(
         last_as_of=last,
         champion_as_of=date.fromisoformat(artifacts.manifest(serving)["plan"]["as_of"]),
         drifted=watched.drifted,
-        decayed="".join(f"{e.name} on {e.day} was {_against(e)}" for e in decayed[-1:]),
+        answered=first_drifted(watched.version, last) if last and watched.drifted else (),
+        decayed="".join(f"{e.name} on {e.day} was {e.against}" for e in decayed[-1:]),
         estimated_drop="; ".join(dropping),
         new_rows=_new_rows(model, last, as_of) if last and last < as_of else 0,
     )
-
-
-def _against(seen: Performance) -> str:
-    return f"{seen.estimate}, promised {seen.promised}"
 
 
 def may_begin(model: Model, as_of: date) -> bool:

@@ -19,7 +19,8 @@ from core.models.fitting import sample as sampled
 from core.models.metrics import Estimate, estimate
 from core.models.slices import masks
 from core.watch.estimation import Calibrator
-from core.watch.sketch import SLICE_POINTS, Array, Sketch
+from core.watch.sample import Array
+from core.watch.sketch import SLICE_POINTS, Sketch
 from core.watch.statistics.domain_classifier import ROWS, Rows
 
 FILE = "reference.npy"

@@ -1,18 +1,17 @@
-"""Outcomes: what a replayed policy came to, read from the tables that it left."""
+"""Outcomes: what a replayed policy came to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import mean
 from typing import Literal
 
 from catalog.kinds import Model
-from core import lake
 from core.ci import scratch
 from core.intervals import Interval
 from core.models import registry, runs
 from core.models.metrics import Estimate, less_is_better
-from core.watch import monitoring
+from core.watch.monitoring import Watched
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,18 @@ def headline(outcomes: Sequence[Outcome]) -> str:
     return "; ".join([f"{first.policy} {first.metric:.3f}", *said])
 
 
-def outcome(model: Model, policy: str, mornings: Interval, at: str) -> Outcome:
-    """Reads what a policy left in its scratch home."""
+def outcome(
+    model: Model, policy: str, mornings: Interval, watched: Sequence[Watched], at: str
+) -> Outcome:
+    """What the mornings of a policy come to, and the trainings that it left in its scratch home."""
+    measured = [
+        Measured(each.day, each.version, each.estimate, each.promised, each.verdict != "decayed")
+        for seen in watched
+        for each in seen.realised
+        if not each.slice
+    ]
     with scratch.at(at):
-        measured = _measured(model)
         retrained = _retrained(model, mornings)
-        alarms = tuple(_alarms(model, measured))
     values = [each.value.value for each in measured]
     worst = max if less_is_better(model.metric) else min
     return Outcome(
@@ -112,26 +117,9 @@ def outcome(model: Model, policy: str, mornings: Interval, at: str) -> Outcome:
         broken=sum(not each.kept for each in measured),
         retrained=retrained,
         seconds=sum(each.seconds for each in retrained),
-        alarms=alarms,
-        measured=measured,
+        alarms=tuple(_alarms(model, watched, measured)),
+        measured=tuple(measured),
     )
-
-
-def _measured(model: Model) -> tuple[Measured, ...]:
-    where = lake.equal(model=model.name, kind="realised")
-    rows = lake.read(monitoring.PERFORMANCE_TABLE, where)
-    found = [
-        Measured(
-            row["day"],
-            row["version"],
-            Estimate(row["value"], row["low"], row["high"]),
-            Estimate(row["promised"], row["promised_low"], row["promised_high"]),
-            row["verdict"] != "decayed",
-        )
-        for row in (rows.to_pylist() if rows else [])
-        if not row["slice"]
-    ]
-    return tuple(sorted(found, key=lambda each: each.day))
 
 
 def _retrained(model: Model, mornings: Interval) -> tuple[Retrained, ...]:
@@ -149,23 +137,18 @@ def _retrained(model: Model, mornings: Interval) -> tuple[Retrained, ...]:
     return tuple(Retrained(day, *days[day]) for day in sorted(days))
 
 
-def _alarms(model: Model, measured: Sequence[Measured]) -> list[Alarm]:
+def _alarms(
+    model: Model, watched: Sequence[Watched], measured: Sequence[Measured]
+) -> Iterator[Alarm]:
     """The days of new drift alerts: of other features or another version, or after a quiet day."""
-    rows = lake.read(monitoring.DRIFT_TABLE, lake.equal(model=model.name))
-    days: dict[date, tuple[int, list[str]]] = {}
-    for row in rows.to_pylist() if rows else []:
-        names = days.setdefault(row["day"], (row["version"], []))[1]
-        of_slice = f" of {row['slice']}" if row["slice"] else ""
-        names += [row["feature"] + of_slice] if row["verdict"] == "drifted" else []
-    found, told = [], set[tuple[int, tuple[str, ...]]]()
-    for day in sorted(days):
-        version, names = days[day]
-        key = (version, tuple(sorted(names)))
-        told = {each for each in told if each[0] == version} if names else set()
-        if names and key not in told:
+    told = set[tuple[int, tuple[str, ...]]]()
+    for seen in watched:
+        moved = (each.name for each in seen.drift if each.verdict == "drifted")
+        key = (seen.version, tuple(sorted(moved)))
+        told = {each for each in told if each[0] == seen.version} if key[1] else set()
+        if key[1] and key not in told:
             told.add(key)
-            found.append(Alarm(day, key[1], verdict(model, day, measured)))
-    return found
+            yield Alarm(seen.day, key[1], verdict(model, seen.day, measured))
 
 
 def verdict(

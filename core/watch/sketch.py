@@ -5,44 +5,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from core.watch.sample import NONE, Array, Sample
 
 POINTS, SLICE_POINTS, TAIL = 512, 64, 12
 BINS = 10
 CATEGORIES = 30  # distinct values, up to which each is a bin of its own
-Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A day's numbers, sorted once for all statistics.
-
-    Attributes:
-        ordered: those that are there, ascending.
-        rows: how many there are, nulls and all.
-    """
-
-    ordered: Array
-    rows: int
-
-    @classmethod
-    def of(cls, data: Array) -> "Sample":
-        """The sample of these numbers; NaN is null."""
-        ordered = np.sort(data)  # NaN last
-        return cls(ordered[: len(data) - int(np.isnan(data).sum())], len(data))
-
-    @property
-    def null_share(self) -> float:
-        """The share of the rows without a value."""
-        return 1 - len(self.ordered) / max(self.rows, 1)
-
-    def below(self, points: Array) -> Array:
-        """How many rows have a value below each point."""
-        return np.searchsorted(self.ordered, points, side="left").astype(np.float64)
-
-    def at_or_below(self, points: Array) -> Array:
-        """How many rows have a value at or below each point."""
-        return np.searchsorted(self.ordered, points, side="right").astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -68,20 +36,22 @@ class Sketch:
     rows: int
     null_share: float
     exact: bool
-    edges: Array = field(default_factory=lambda: np.empty(0))
-    shares: Array = field(default_factory=lambda: np.empty(0))
+    edges: Array = field(default_factory=lambda: NONE)
+    shares: Array = field(default_factory=lambda: NONE)
     std: float | None = None
 
     @classmethod
     def of(cls, data: Array, points: int = POINTS) -> "Sketch":
         """The sketch of these numbers, of about so many points; NaN is null."""
-        present = Sample.of(data).ordered
-        distinct, counts = np.unique(present, return_counts=True)
+        present = np.sort(data[~np.isnan(data)])
+        last = np.flatnonzero(np.r_[present[1:] != present[:-1], True][: len(present)])
+        distinct, counts = present[last], np.diff(last, prepend=-1)
         below = np.cumsum(counts) / max(len(present), 1)
         exact, edges, shares = len(distinct) <= points, np.empty(0), np.empty(0)
         if len(distinct) > CATEGORIES:
             edges = np.histogram_bin_edges(present, bins="doane")
-            shares = np.histogram(present, edges)[0] / len(present)
+            above = np.r_[np.searchsorted(present, edges[:-1]), len(present)]
+            shares = np.diff(above) / len(present)
         if not exact:
             tail = 0.5 ** np.arange(1, TAIL + 1) / points  # long ones lie almost all beyond
             levels = np.r_[np.linspace(0, 1, points), tail, 1 - tail]
@@ -109,6 +79,20 @@ class Sketch:
             for name, value in found.items()
         }
 
+    def sample(self, data: Array) -> Sample:
+        """A day's numbers, made ready to be compared with these."""
+        if self.exact:  # few values, which are quickly sorted
+            return Sample.of(data)
+        asked = np.r_[self.values, self._upper, self.edges]
+        asked = np.unique(np.r_[asked, np.nextafter(asked, -np.inf)])
+        return Sample.of(data, asked, self.levels)
+
+    @cached_property
+    def levels(self) -> Array:
+        """The height of the distribution function between two values; its middle where thinned."""
+        begin, end = self.below[:-1], self.below[1:]
+        return begin if self.exact else (begin + end) / 2
+
     def share_at_or_below(self, points: Array) -> Array:
         """The distribution function; exact at the sketch's own values."""
         position = np.searchsorted(self.values, points, side="right")
@@ -130,7 +114,7 @@ class Sketch:
         if self.is_categorical:
             known, counts = np.diff(np.r_[0.0, self.below]), self._of_categories(sample)
             return self._whole(np.r_[known, 0.0], sample, counts)
-        bounds = np.r_[0.0, sample.at_or_below(self._upper), len(sample.ordered)]
+        bounds = np.r_[0.0, sample.at_or_below(self._upper), sample.count]
         known = np.diff(np.r_[0.0, self.share_at_or_below(self._upper), 1.0])
         return self._whole(known, sample, np.diff(bounds))
 
@@ -140,12 +124,12 @@ class Sketch:
             return self.binned(sample)
         bounds = np.r_[sample.below(self.edges[:-1]), sample.at_or_below(self.edges[-1:])]
         counts = np.diff(bounds)
-        beyond = len(sample.ordered) - counts.sum()
+        beyond = sample.count - counts.sum()
         return self._whole(np.r_[self.shares, 0.0], sample, np.r_[counts, beyond])
 
     def _of_categories(self, sample: Sample) -> Array:
         counts = sample.at_or_below(self.values) - sample.below(self.values)
-        found: Array = np.r_[counts, len(sample.ordered) - counts.sum()]
+        found: Array = np.r_[counts, sample.count - counts.sum()]
         return found
 
     def _whole(self, known: Array, sample: Sample, counts: Array) -> tuple[Array, Array]:

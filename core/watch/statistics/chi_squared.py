@@ -9,7 +9,7 @@ tests", Biometrics 10, 1954.
 
 import numpy as np
 
-from core.watch.sketch import Array
+from core.watch.sample import Array
 
 FEWEST = 5  # rows expected
 

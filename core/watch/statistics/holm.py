@@ -6,7 +6,7 @@ holds whatever the features have to do with each other.
 
 import numpy as np
 
-from core.watch.sketch import Array
+from core.watch.sample import Array
 
 
 def holm(p_values: Array) -> Array:

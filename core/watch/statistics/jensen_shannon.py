@@ -7,7 +7,7 @@ distributions", IEEE Trans. Inf. Theory 49, 2003. 0.1 is a usual limit.
 
 import numpy as np
 
-from core.watch.sketch import Array
+from core.watch.sample import Array
 
 
 def jensen_shannon(expected: Array, found: Array) -> float:

@@ -7,7 +7,7 @@ usually called stable, above 0.25 a major shift.
 
 import numpy as np
 
-from core.watch.sketch import Array
+from core.watch.sample import Array
 
 SMALLEST_SHARE = 1e-4
 

@@ -8,7 +8,8 @@ Probab. Appl. 18, 1974. A tenth of the reference's standard deviation is a usual
 
 import numpy as np
 
-from core.watch.sketch import Array, Sample, Sketch
+from core.watch.sample import Array, Sample
+from core.watch.sketch import Sketch
 
 
 def wasserstein(reference: Sketch, sample: Sample) -> float | None:
@@ -17,25 +18,19 @@ def wasserstein(reference: Sketch, sample: Sample) -> float | None:
     Of a thinned sketch each step is taken in its middle: within about a thousandth of the
     reference's range.
     """
-    knots, count = reference.values, len(sample.ordered)
+    knots, count = reference.values, sample.count
     if not len(knots) or not count:
         return None
-    reached = np.r_[0.0, np.cumsum(np.maximum(sample.ordered - knots[0], 0))]
-    beyond = reached[count] - reached[int(sample.at_or_below(knots[-1:])[0])]
-    beyond -= (count - sample.at_or_below(knots[-1:])[0]) * (knots[-1] - knots[0])
-    short = np.maximum(knots[0] - sample.ordered[: int(sample.below(knots[:1])[0])], 0).sum()
 
     def area(points: Array) -> Array:
         """Below the sample's distribution function, from the first knot to each point."""
-        under = sample.at_or_below(points)
-        found: Array = (under * (points - knots[0]) - reached[under.astype(np.int64)]) / count
+        under = sample.at_or_below(points) * (points - knots[0])
+        found: Array = (under - sample.excess(points, knots[0])) / count
         return found
 
-    begin, end, level = knots[:-1], knots[1:], reference.below[:-1]
-    if not reference.exact:
-        level = (level + reference.below[1:]) / 2
-    crossing = np.clip(np.ceil(level * count).astype(np.int64) - 1, 0, count - 1)
-    turn = np.clip(sample.ordered[crossing], begin, end)  # from there on it is above the level
-    before = level * (turn - begin) - (area(turn) - area(begin))
-    after = (area(end) - area(turn)) - level * (end - turn)
-    return float((before + after).sum() + (beyond + short) / count)
+    begin, end, level = knots[:-1], knots[1:], reference.levels
+    turn = np.clip(sample.quantiles(level), begin, end)  # from there on it is above the level
+    until, at_turn = np.split(area(np.r_[knots, turn]), [len(knots)])
+    before = level * (turn - begin) - (at_turn - until[:-1])
+    after = (until[1:] - at_turn) - level * (end - turn)
+    return float((before + after).sum()) + sample.outside(knots[0], knots[-1]) / count

@@ -72,6 +72,24 @@ def test_a_loop_that_does_all_it_should_is_healthy(shop: dict[str, Dataset]) -> 
     assert found.command == "python -m flows daily --day 2024-03-01"
 
 
+def test_drift_that_has_hurt_nothing_is_no_verdict_and_said_all_the_same(
+    shop: dict[str, Dataset],
+) -> None:
+    serve(shop)
+    rows = lake.read(monitoring.DRIFT_TABLE)
+    place = rows.schema.get_field_index("verdict")
+    moved = rows.set_column(place, "verdict", pa.array(["drifted"] * rows.num_rows))
+    where = lake.equal(model="returns")
+    lake.replace(monitoring.DRIFT_TABLE, moved.to_reader, where, schema=moved.schema)
+
+    found = diagnose(shop)
+
+    assert found.verdict == "healthy"
+    assert found.words == (
+        "nothing is broken: what returns is fed has drifted, and the promised metric holds so far"
+    )
+
+
 def test_a_refused_day_is_the_datas(shop: dict[str, Dataset], tmp_path: Path) -> None:
     serve(shop)
     rows = buys()

@@ -6,7 +6,8 @@ from scipy import stats
 
 from catalog.kinds import Drift
 from core.watch import drift
-from core.watch.sketch import POINTS, TAIL, Sample, Sketch
+from core.watch.sample import Sample
+from core.watch.sketch import POINTS, TAIL, Sketch
 from core.watch.statistics.kolmogorov_smirnov import kolmogorov_smirnov
 from core.watch.statistics.psi import psi
 

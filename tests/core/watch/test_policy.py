@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ def test_retraining_is_due_by_age_drift_drop_or_volume_after_the_cooldown(
     assert reason in found.reason
 
 
+def test_drift_that_there_was_when_it_was_last_trained_asks_for_nothing() -> None:
+    moved = ("a", "b", "c")
+    for answered, action in ((("a", "b"), "ignore"), (("a",), "retrain"), (("x", "y"), "retrain")):
+        known = Signals(last_as_of=ago(20), drifted=moved, answered=answered)
+        assert policy.decide(RULE, TODAY, known).action == action
+
+
 def test_a_decay_that_retraining_has_not_mended_is_a_persons() -> None:
     known = {"champion_as_of": ago(100), "decayed": DECAYED}
     found = policy.decide(RULE, TODAY, Signals(last_as_of=ago(3), **known))
@@ -93,6 +101,21 @@ def test_new_rows_are_those_since_the_last_training(watched: tuple[Any, Any]) ->
     assert (known.last_as_of, known.champion_as_of) == (on(30), on(30))
     at = lake.read("buys", columns=["at"])["at"].to_pylist()
     assert known.new_rows == sum(on(30) <= each.date() < on(35) for each in at)
+
+
+def test_what_had_drifted_when_it_was_trained_is_what_was_watched_that_day_or_the_next(
+    watched: tuple[Any, Any], tmp_path: Path
+) -> None:
+    model, seen = watched
+    moved = seen.drift[0].__class__(feature="spent", rows=1, reference_rows=1, verdict="drifted")
+    monitoring._record(model, on(35), 1, [moved])
+    for day, found in ((35, ("spent",)), (34, ("spent",)), (33, ()), (36, ())):
+        assert monitoring.first_drifted("returns", 1, on(day)) == found
+    assert monitoring.first_drifted("returns", 2, on(35)) == ()
+    train(model, {"buys": synthetic.dataset(tmp_path, synthetic.buys())}, 35, promoted=False)
+    later = replace(seen, day=on(40), drift=(moved, replace(moved, feature="count")))
+    known = policy.signals(model, later, on(40))
+    assert known.newly_drifted == ["count"]
 
 
 def test_asked_again_after_training_that_day_the_lake_says_the_same(

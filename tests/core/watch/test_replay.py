@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as xml
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.ci import scratch
 from core.errors import NotTrained, UsageError
 from core.intervals import Interval
 from core.models import registry, runs, training
+from core.models.artifacts import Artifact
 from core.models.metrics import Estimate
 from core.watch import replay, replay_outcome, replay_plot
 from core.watch.replay_outcome import Alarm, Measured, Outcome
@@ -38,16 +40,22 @@ def replayed(
 ) -> dict[str, Outcome]:
     rules = replay.policies(MODEL, names)
     mornings = replay.span(MODEL, on(FIRST), on(end))
-    past = folder / "past"
-    replay.seed(MODEL, str(past))
-    left = replay.begin(MODEL, shop, mornings, str(past))
-    found = {}
-    for name, rule in rules.items():
-        to = str(folder / name)
-        replay.fork(str(past), to, MODEL.inputs)
-        replay.run(MODEL, shop, rule, left, to)
-        found[name] = replay_outcome.outcome(MODEL, name, left, to)
-    return found
+    past, homes = str(folder / "past"), {name: str(folder / name) for name in names}
+    replay.seed(MODEL, past)
+    left = replay.begin(MODEL, shop, mornings, past)
+    for to in homes.values():
+        replay.fork(past, to, MODEL.inputs)
+
+    def look(artifact: Artifact, day: date) -> "Future[replay.Looked]":
+        found: Future[replay.Looked] = Future()
+        found.set_result(replay.look(MODEL, shop, artifact, day))
+        return found
+
+    watched = replay.run(MODEL, shop, rules, left, homes, look)
+    return {
+        name: replay_outcome.outcome(MODEL, name, left, watched[name], to)
+        for name, to in homes.items()
+    }
 
 
 def test_policies_go_side_by_side_share_their_fits_and_only_read_the_lake(

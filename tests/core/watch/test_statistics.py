@@ -7,7 +7,8 @@ from scipy.spatial import distance
 
 from catalog.kinds import Drift
 from core.watch import drift
-from core.watch.sketch import Sample, Sketch
+from core.watch.sample import Sample
+from core.watch.sketch import Sketch
 from core.watch.statistics.chi_squared import chi_squared
 from core.watch.statistics.domain_classifier import domain_classifier
 from core.watch.statistics.holm import holm
