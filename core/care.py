@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from core import home, lake, ledger
+from core import faults, home, lake, ledger, progress
 from core.errors import ArtifactRefused, LakeDamaged
 from core.models import artifacts, registry
 
@@ -59,7 +59,9 @@ def maintain(*, keep_hours: int = KEEP_HOURS) -> list[Maintained]:
     needed = _needed_versions()
     hours = max(keep_hours, KEEP_HOURS)
     _sweep(time.time() - LEFT_SECONDS)
-    return [_maintain(name, needed.get(name, set()), hours) for name in tables()]
+    names = progress.each(tables(), "tables")
+    done = [_maintain(name, needed.get(name, set()), hours) for name in names]
+    return [each for each in done if each]
 
 
 def _sweep(before: float) -> None:
@@ -67,24 +69,31 @@ def _sweep(before: float) -> None:
     left = [*Path(tempfile.gettempdir()).glob(TEMPORARY)]
     if home.is_local():
         root = Path(home.address())
-        asides = [*root.glob("landing/*/.*"), *root.glob("models/*/.*")]
+        asides = [*root.glob(".*"), *root.glob("landing/*/.*"), *root.glob("models/**/.*")]
         left += [path for path in asides if re.fullmatch(r"\..*[0-9a-f]{32}", path.name)]
     for path in left:
         with contextlib.suppress(OSError):  # another's, or gone meanwhile
             if path.lstat().st_mtime < before and path.lstat().st_uid == os.getuid():
+                faults.reached("before sweeping")
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+                faults.reached("swept")
 
 
-def _maintain(name: str, needed: set[int], keep_hours: int) -> Maintained:
+def _maintain(name: str, needed: set[int], keep_hours: int) -> Maintained | None:
     table = lake.open_table(name)
-    assert table is not None
+    if table is None:  # whoever made it was cut off; the next one makes it
+        return None
     before = len(table.file_uris())
     for partition in _crowded(table):
+        faults.reached(f"before compacting {name}")
         table.optimize.compact(partition_filters=partition)
+        faults.reached(f"compacted {name}")
     table.create_checkpoint()
+    faults.reached(f"checkpointed {name}")
     removed = table.vacuum(
         retention_hours=keep_hours, dry_run=False, keep_versions=sorted(needed) or None
     )
+    faults.reached(f"vacuumed {name}")
     after = lake.open_table(name)
     assert after is not None
     return Maintained(name, before, len(after.file_uris()), len(removed))
@@ -121,15 +130,15 @@ def verify() -> list[Problem]:
 
 
 def _bad_tables() -> Iterator[Problem]:
-    for name in tables():
+    for name in progress.each(tables(), "tables read"):
         restore = f"restore tables/{name} from a backup, or load its days again from landing/"
         try:
             table = lake.open_table(name)
         except LakeDamaged as damage:
             yield Problem(f"tables/{name}", str(damage), restore)
             continue
-        assert table is not None
-        for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+        actions = pa.table(table.get_add_actions(flatten=True)) if table else pa.table({})
+        for action in actions.to_pylist():
             if found := _bad_file(f"tables/{name}/{action['path']}", action["num_records"]):
                 yield Problem(f"tables/{name}/{action['path']}", found, restore)
 
@@ -182,7 +191,7 @@ def _bad_artifacts() -> Iterator[Problem]:
 
 def _bad_landing() -> Iterator[Problem]:
     for dataset in home.listing("landing"):
-        for file in home.listing(f"landing/{dataset}"):
+        for file in progress.each(home.listing(f"landing/{dataset}"), f"{dataset}: landed files"):
             path = f"landing/{dataset}/{file}"
             if not file.startswith(".") and _sha256(path) != file.split(".")[0]:
                 yield Problem(path, "is not the bytes that were landed", "restore it from a backup")

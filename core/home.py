@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from pyarrow import fs
 
+from core import faults
 from core.errors import DayloopError, UsageError
 
 MISREAD = re.compile(r"[%\[\]]")  # by delta-rs: a URI's escape, and a panic
@@ -138,20 +139,25 @@ def open_unnamed(folder: str) -> Iterator[Unnamed]:
             if remote_file.name:
                 gathered.seek(0)
                 final = f"{target}/{remote_file.name}"
+                faults.reached(f"written aside {folder}/{remote_file.name}")
                 with system.open_output_stream(final, compression=None) as remote:
                     shutil.copyfileobj(gathered, remote)
+                faults.reached(f"written {folder}/{remote_file.name}")
         return
     Path(target).mkdir(parents=True, exist_ok=True)
     aside = Path(target, f".{uuid4().hex}")
     try:
         with aside.open("wb") as file:
+            faults.reached(f"before writing to {folder}")
             local_file = Unnamed(file)
             yield local_file
             if local_file.name:
                 file.flush()
                 os.fsync(file.fileno())
         if local_file.name:
+            faults.reached(f"written aside {folder}/{local_file.name}")
             aside.replace(Path(target, local_file.name))
+            faults.reached(f"written {folder}/{local_file.name}")
     finally:
         aside.unlink(missing_ok=True)
     sync(Path(target))
@@ -196,11 +202,15 @@ def publish(folder: str, files: Mapping[str, bytes]) -> bool:
     aside = final.with_name(f".{final.name}.{uuid4().hex}")
     try:
         aside.mkdir(parents=True)
+        faults.reached(f"before writing to {folder}")
         for name, data in files.items():
             (aside / name).write_bytes(data)
             sync(aside / name)
+            faults.reached(f"written aside {folder}/{name}")
         sync(aside)
-        return _renamed(aside, final)
+        done = _renamed(aside, final)
+        faults.reached(f"published {folder}")
+        return done
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:

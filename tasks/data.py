@@ -5,6 +5,7 @@ from datetime import date
 from prefect import runtime, task
 
 import catalog
+from core import home
 from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.load import backfilling, loading
@@ -29,9 +30,12 @@ def load(
 ) -> Loaded:
     """Checks the landed bytes and replaces the days in the table."""
     run_id = runtime.flow_run.id or ""
-    loaded = loading.load(
-        catalog.dataset(dataset), interval, landed, run_id=run_id, allow_breaking=allow_breaking
-    )
+    declared = catalog.dataset(dataset)
+    # The second of two finds all of it known, and no day in flux that the first one scores from.
+    with home.in_turn(f"landing/{dataset}"):
+        loaded = loading.load(
+            declared, interval, landed, run_id=run_id, allow_breaking=allow_breaking
+        )
     lineage.loaded(loaded)
     return loaded
 

@@ -8,6 +8,7 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
 import catalog
+from core import faults
 from core.alerting import outbox
 from core.alerting.alerts import Alert
 from core.models import registry
@@ -59,7 +60,7 @@ def _record(model: str, day: date, version: int, decision: Decision) -> None:
     log.info("%s %s: %s: %s", model, day, decision.action, decision.reason)
 
 
-@task(**ON_LAKE)
+@task(task_run_name="diagnose", **ON_LAKE)
 def diagnose(tells: bool) -> Diagnosis:
     """Says whose problem it is; tells of it where no other alert that is open has said so."""
     datasets = {name: catalog.dataset(name) for name in catalog.datasets_in_order()}
@@ -100,11 +101,13 @@ def call_for_retraining(model: str, as_of: date, decision: Decision) -> None:
     """Has a server's automation run the model's retrain deployment. Without one, nothing."""
     if PREFECT_API_URL.value() is None:
         return  # a temporary server forgets it at once
+    faults.reached("before calling for retraining")
     emit_event(
         DUE,
         resource={"prefect.resource.id": f"dayloop://models/{model}"},
         payload={"model": model, "as_of": str(as_of), "reason": decision.reason},
     )
+    faults.reached("called for retraining")
 
 
 def _escalated(subject: str, watched: Watched, decision: Decision) -> Alert:

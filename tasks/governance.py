@@ -49,7 +49,10 @@ def reject(model: str, version: int, by: str, reason: str) -> Ruling:
 
 @task(task_run_name="roll back {model}", **ON_LAKE)
 def rollback(model: str, by: str, reason: str) -> Ruling:
-    """Makes the earlier champion serve again."""
+    """Makes the earlier champion serve again; not once more where a rerun finds it done."""
+    for last in registry.history(model)[-1:]:
+        if (last.event, last.by, last.reason) == ("rolled_back", by, reason):
+            return _ruled(model, "rolled back to", last.version, by, reason, False)
     version = registry.rollback(model, by=by, reason=reason)
     return _ruled(model, "rolled back to", version, by, reason, True)
 

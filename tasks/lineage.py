@@ -10,6 +10,7 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
 import catalog
+from core import faults
 from core.load.loading import Loaded
 from core.models.scoring import Scored
 from core.models.training import Plan
@@ -56,6 +57,7 @@ def _made(asset: str, of: Iterable[str], what: dict[str, Any]) -> None:
     if PREFECT_API_URL.value() is None:
         return  # a temporary server forgets it at once
     sources = list(of)
+    faults.reached("before telling lineage")
     for each in sources:
         emit_event("prefect.asset.referenced", resource={"prefect.resource.id": each}, related=[])
     emit_event(
@@ -64,3 +66,4 @@ def _made(asset: str, of: Iterable[str], what: dict[str, Any]) -> None:
         related=[{"prefect.resource.id": s, "prefect.resource.role": "asset"} for s in sources],
         payload=what,
     )
+    faults.reached("told lineage")

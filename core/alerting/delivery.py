@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from core import home
+from core import faults, home
 from core.alerting import apprises, formats, outbox_table
 from core.alerting.addresses import outside_loop
 from core.alerting.alerts import Alert, Message
@@ -221,7 +221,10 @@ class _Service:
                 if self._is_over():
                     return
                 began = time.monotonic()
-                self._conclude(each, await send(self._receiver, line, each.message, self._clock()))
+                faults.reached("before sending")
+                answer = await send(self._receiver, line, each.message, self._clock())
+                faults.reached("sent")
+                self._conclude(each, answer)
                 if pace is not None:
                     await asyncio.sleep(max(pace - (time.monotonic() - began), 0))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core import lake
+from core import faults, lake
 from core.alerting.alerts import Alert
 
 TABLE = "outbox"
@@ -170,3 +170,4 @@ def tidy(before: datetime, *, files: int = 100) -> None:
         where = (lake.Condition("at", "<", before),)
         lake.change(TABLE, where, lambda rows: rows.sort_by("at"), schema=SCHEMA)
         found.vacuum(dry_run=False)  # of what was replaced a week ago or more
+        faults.reached(f"vacuumed {TABLE}")

@@ -23,6 +23,7 @@ from typing import Literal
 
 import httpx
 
+from core import faults
 from core.alerting.addresses import AddressRefused, outside_loop, resolve
 from core.intervals import utc_now
 
@@ -268,8 +269,11 @@ def ping(url: str, *, seconds: float = REQUEST_SECONDS) -> Answer:
 
     async def once() -> Answer:
         line = Line(url)
+        faults.reached("before a sign of life")
         try:
-            return await line.request("GET", seconds=seconds)
+            answer = await line.request("GET", seconds=seconds)
+            faults.reached("gave a sign of life")
+            return answer
         finally:
             await line.close()
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from core import content, home
+from core import content, faults, home
 from core.errors import DayloopError, LakeBusy, LakeDamaged
 from core.lake.conditions import Where
 from core.lake.tables import address, folder_of, in_words, open_table, reason, rows_of
@@ -29,13 +29,16 @@ def create(table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> D
         try:
             # Of two makers at once delta-rs lets the slower commit its schema as version 1.
             with in_words(table), home.in_turn("tables"):
-                return open_table(table) or DeltaTable.create(
+                faults.reached(f"before creating {table}")
+                made = open_table(table) or DeltaTable.create(
                     address(table),
                     schema,
                     mode="ignore",
                     partition_by=list(partition_by),
                     configuration={"delta.logRetentionDuration": "interval 3650 days"},
                 )
+                faults.reached(f"created {table}")
+                return made
         except (CommitFailedError, DayloopError) as error:
             # Another maker was faster. Whatever else it is does not go away by waiting.
             if "already exists" not in str(error.__cause__ or error):
@@ -175,12 +178,15 @@ def _commit(
         before = found.version()
         try:
             with in_words(table):
+                faults.reached(f"before committing {table}")
                 commit(found)
+                faults.reached(f"committed unsynced {table}")
                 done = found.version()
                 if before < done and done % TIDY_EVERY == 0:
-                    _tidy(found)
+                    _tidy(table, found)
                 if home.is_local():
                     _sync(folder_of(table), range(before, found.version() + 1))
+                faults.reached(f"committed {table}")
         except CommitFailedError as error:
             # One class for conflicts and for permanent errors: only the words tell.
             if not _is_conflict(error):
@@ -191,11 +197,13 @@ def _commit(
     raise LakeBusy(f"table {table}: other writers kept changing the same rows; try again")
 
 
-def _tidy(found: DeltaTable) -> None:
+def _tidy(table: str, found: DeltaTable) -> None:
     """Writes small files of a partition as one and the log as one; rows and versions stay."""
     try:
         found.optimize.compact(target_size=SMALL_BYTES)
+        faults.reached(f"compacted {table}")
         found.create_checkpoint()
+        faults.reached(f"checkpointed {table}")
     except CommitFailedError as error:
         if not _is_conflict(error):
             raise

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.kinds import Dataset
-from core import content
+from core import content, faults
 from core.intervals import DAY, Interval
 from core.load import checks
 from core.reader.reading import ROW
@@ -115,6 +115,7 @@ class Spool:
         for batch in known.append_column(ROW, rows[ROW]).to_batches():
             self._good.write_batch(batch)
             self._places.append(file)
+            faults.reached(f"spooled {self.dataset.name}")
 
     def again(self) -> Iterator[tuple[pa.Table, int]]:
         """The good rows so far, block by block with their file, to be kept or put aside anew."""
@@ -138,6 +139,7 @@ class Spool:
         }
         rows = pa.table(columns, schema=QUARANTINE_SCHEMA.remove(len(columns)))
         self._bad.write_table(rows)
+        faults.reached(f"spooled bad of {self.dataset.name}")
         by_rule = rows.group_by(["day", "column", "rule"], use_threads=False)
         for each in by_rule.aggregate([("row", "count"), ("value", "first")]).to_pylist():
             rule = checks.rule_name(each["column"], each["rule"])

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core import home
+from core import faults, home
 from core.models import artifacts, registry, runs
 from core.models.runs import Run
 from core.models.versions import Version
@@ -44,7 +44,10 @@ def mirror(model: str) -> None:
         said = "is set and MLflow's client is not installed: pip install -r requirements-mlflow.txt"
         log.warning("%s %s", ADDRESS, said)
         return
-    if problem := _problem(model):
+    faults.reached("before mirroring")
+    problem = _problem(model)
+    faults.reached("mirrored")
+    if problem:
         again = "the next retrain or decision tries again"
         log.warning("%s: MLflow is not up to date: %s; %s", model, problem, again)
 

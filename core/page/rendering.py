@@ -1,11 +1,13 @@
 """From what the page is made of to its HTML: self-contained, readable without a script."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
+from core import faults
 from core.errors import DayloopError
 from core.page import drawings, plots
 from core.page.contents import Contents
@@ -42,13 +44,17 @@ def write(path: Path, page: str) -> None:
     aside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         aside.parent.mkdir(parents=True, exist_ok=True)
+        faults.reached(f"before writing {path.name}")
         aside.write_text(page, encoding="utf-8")
+        faults.reached(f"written aside {path.name}")
         aside.replace(path)
+        faults.reached(f"written {path.name}")
     except OSError as error:
         said = error.strerror or str(error)
         raise DayloopError(f"{path} cannot be written: {said}; name another with --to") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong is said already
+            aside.unlink(missing_ok=True)
 
 
 @cache

@@ -119,10 +119,11 @@ def test_what_killed_processes_left_behind_goes_after_a_week(
     name = uuid4().hex
     landing, models = home / "landing" / "orders", home / "models" / "churn"
     old = [landing / f".{name}", models / f".12ab.{name}", tmp_path / "dayloop-a_b8c2d1"]
+    old += [models / "12ab" / f".{name}", home / f".report.html.{name}"]
     young = [landing / f".{uuid4().hex}", landing / "aa.csv", landing / ".keep"]
-    for folder in (landing, *old[1:]):
+    for folder in (landing, *old[1:3], models / "12ab"):
         folder.mkdir(parents=True)
-    for file in (old[0], old[1] / "model.joblib", old[2] / "0.arrow", *young):
+    for file in (old[0], old[1] / "model.joblib", old[2] / "0.arrow", *old[3:], *young):
         file.write_bytes(b"half")
     last_month = time.time() - 30 * 86_400
     for path in (*old, young[1], young[2]):
@@ -130,3 +131,9 @@ def test_what_killed_processes_left_behind_goes_after_a_week(
     care.maintain()
     assert not any(path.exists() for path in old)
     assert all(path.exists() for path in young)
+
+
+def test_a_table_whose_making_was_cut_off_is_no_damage(source: Path, home: Path) -> None:
+    (home / "tables" / "drift" / "_delta_log").mkdir(parents=True)
+    assert "drift" not in [each.table for each in care.maintain()]
+    assert problems() == []

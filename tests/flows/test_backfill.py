@@ -105,7 +105,7 @@ def undisturbed(
 def test_a_backfill_says_how_far_it_is_and_how_long_it_will_take(
     site: Project, undisturbed: Undisturbed, home: Path
 ):
-    done = site.run(*words())
+    done = site.run(*words(), PREFECT_LOGGING_LEVEL="INFO")
 
     assert done.returncode == 0, done.stderr
     told = re.findall(
@@ -215,7 +215,7 @@ def test_cut_off_where_the_source_has_nothing_for_what_is_left_it_ends_well(
     finish = [sys.executable, "-c", FINISHED, str(HALF_YEAR.start), str(end)]
     subprocess.run(finish, cwd=site.root, check=True)
 
-    done = site.run(*words(end=end), "--json")
+    done = site.run(*words(end=end), "--json", PREFECT_LOGGING_LEVEL="INFO")
 
     assert done.returncode == 0, done.stderr
     assert "6 of 7 chunks were finished before" in done.stderr
