@@ -1,12 +1,12 @@
-"""`python -m flows`: every flow as a command, its signature the command line.
+"""`python -m flows`: runs a verb, shows what came of it, and ends with a status.
 
 A verb's module, and Prefect with it, is imported only when the verb runs.
 """
 
 import json
-import logging
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,105 +14,55 @@ from socket import create_connection
 from typing import Any
 from urllib.parse import urlsplit
 
-from cyclopts import App
+from cyclopts import CycloptsError
 
 import catalog
 from catalog.kinds import DeclarationError
 from core.errors import DayloopError, UsageError
+from flows import progress, signatures
+from flows.verbs import VERBS, app
 
-REFUSED, USAGE = 1, 2
+REFUSED, USAGE, STOPPED = 1, 2, 130
 SERVER = Path(__file__).parent.parent / ".dayloop" / "server"  # of `make server`, its address
-VERBS = {
-    "etl": "Load one day of a dataset.",
-    "backfill": "Load an interval of a dataset's history.",
-    "retrain": "Fit the candidates and let the gate decide.",
-    "score": "Write the champion's predictions for a day.",
-    "serve": "Answer requests with the champion's predictions; needs no Prefect.",
-    "monitor": "Measure drift, and the metric of matured predictions.",
-    "daily": "The whole loop for one day.",
-    "approve": "Vouch for a version.",
-    "reject": "Turn a version down for good.",
-    "promote": "Make a version the champion.",
-    "rollback": "Let the earlier champion serve again.",
-    "retire": "Take a version out of service for good.",
-    "models": "A model's versions, their states, who decided and why.",
-    "runs": "Every candidate that was fitted, listed or compared.",
-    "why": "Where a prediction comes from, and what came true.",
-    "reproduce": "Make versions again from what is on record, and compare.",
-    "deliver": "Send the alerts that wait.",
-    "alerts": "What was told, what waits and what is dead.",
-    "alert-test": "One alert of each kind to each receiver, and what it answers.",
-    "heartbeat": "Tell what has not come in time; for cron, needs no Prefect.",
-    "diagnose": "Whose problem is it: one verdict, its evidence, the next command.",
-    "report": "Everything on one page, to look at.",
-    "replay": "What other retraining policies would have brought, over history.",
-    "plan": "What would be loaded, trained and scored.",
-    "quarantine": "Bad rows by rule, with samples.",
-    "requeue": "Replay landed bytes through today's rules.",
-    "history": "A dataset's versions.",
-    "diff": "What differs between two versions of a dataset.",
-    "preview": "What this checkout would make of the last days; CI for data.",
-    "maintain": "Compact, checkpoint and clean the lake.",
-    "verify": "Read everything and find damage.",
-    "new": "A dataset's file, test and stanzas from a sample of its data.",
-    "new-model": "A model's file, test and stanzas on a dataset.",
-    "demo": "The loop on the sample data, from nothing to its first days.",
-}
-
-app = App(
-    name="python -m flows",
-    help="A small team's daily data-to-model loop. Without a verb: what there is.",
-    help_epilogue="Every verb takes --help, and --json for one JSON document on standard output.",
-    version_flags=[],
-)
-OF_DATASETS = {"etl", "backfill", "requeue", "quarantine", "history", "diff", "preview"}
-OF_MODELS = {
-    "retrain",
-    "score",
-    "serve",
-    "monitor",
-    "replay",
-    "approve",
-    "reject",
-    "promote",
-    "rollback",
-    "retire",
-    "models",
-    "runs",
-    "why",
-    "reproduce",
-}
-ELSEWHERE = {"diff": "history", "verify": "maintain"}
-for verb, words in VERBS.items():
-    function = verb.replace("-", "_")
-    app.command(f"flows.{ELSEWHERE.get(verb, function)}:{function}", name=verb, help=words)
-
-
-@app.default
-def overview() -> Any:
-    """What there is: datasets, models, alerts waiting."""
-    from core import overview
-
-    return overview.overview(catalog.dataset_names(), catalog.model_names())
 
 
 def main(words: list[str]) -> int:
     """Runs a verb, shows what came of it, returns the exit status."""
-    as_json = "--json" in words
+    own = words[: words.index("--")] if "--" in words else words
+    as_json = "--json" in own
     try:
-        result = _run([word for word in words if word != "--json"])
+        result = _run([word for word in own if word != "--json"] + words[len(own) :])
         status = REFUSED if getattr(result, "failed", False) else 0
     except (UsageError, DeclarationError, catalog.UnknownName) as mistake:
         result, status = mistake, USAGE
     except DayloopError as refusal:
         result, status = refusal, REFUSED
-    if isinstance(result, Exception):
-        print(f"dayloop: {result}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        result, status = stop, STOPPED
+    except Exception as error:
+        if not _is_the_servers(error):
+            raise
+        result, status = DayloopError(_of_the_server(error)), REFUSED
+    if isinstance(result, BaseException):
+        print(
+            f"dayloop: {str(result) or 'stopped; what it had begun, it does when run again'}",
+            file=sys.stderr,
+        )
         if as_json:
             print(json.dumps({"error": type(result).__name__, "message": str(result)}))
     else:
         _show(result, as_json)
     return status
+
+
+def _is_the_servers(error: Exception) -> bool:
+    """Whether it is Prefect's server that did not answer; Prefect is not imported to ask."""
+    return "Failed to reach API" in str(error) or type(error).__name__ == "PrefectHTTPStatusError"
+
+
+def _of_the_server(error: Exception) -> str:
+    first = str(error).splitlines()[0].partition(" - Response")[0]
+    return f"Prefect's server failed ({first}); run it again: what is done is not done twice"
 
 
 def _show(result: Any, as_json: bool) -> None:
@@ -127,11 +77,23 @@ def _show(result: Any, as_json: bool) -> None:
 
 
 def _run(words: list[str]) -> Any:
-    _check_names(words)
-    command, bound, _ = app.parse_args(words, exit_on_error=True)
-    _show_progress()
-    with redirect_stdout(sys.stderr), _reported(words):
+    _check_verb(words)
+    try:
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as mistake:
+        raise UsageError(f"{_in_one_line(mistake)}; --help shows what there is") from None
+    if not signatures.is_one(command):
         return command(*bound.args, **bound.kwargs)
+    _check_names(bound.arguments)
+    with progress.line(words) as line:
+        verb = signatures.load(command)
+        progress.listen(line, words[0])
+        with redirect_stdout(sys.stderr), _reported(words):
+            return verb(*bound.args, **bound.kwargs)
+
+
+def _in_one_line(mistake: CycloptsError) -> str:
+    return " ".join(str(mistake).split()).rstrip(".")
 
 
 def _reported(words: list[str]) -> AbstractContextManager[object]:
@@ -146,31 +108,20 @@ def _reported(words: list[str]) -> AbstractContextManager[object]:
     return tags("dayloop", "ad hoc")
 
 
-def _check_names(words: list[str]) -> None:
-    # Before anything is imported: a wrong name should not cost ten seconds to hear of.
-    verb, name = (*words, "", "")[:2]
+def _check_verb(words: list[str]) -> None:
+    verb = (*words, "")[0]
     if verb and not verb.startswith("-") and verb not in VERBS:
         close = get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "--help lists them"
         raise UsageError(f"no verb '{verb}'; {hint}")
-    if not name or name.startswith("-"):
-        return
-    if verb in OF_DATASETS:
-        catalog.require_dataset(name)
-    elif verb in OF_MODELS:
-        catalog.require_model(name)
 
 
-def _show_progress() -> None:
-    # After Prefect's own logging set-up, which gave the logger its way to the server.
-    log = logging.getLogger("dayloop")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    log.addHandler(handler)
-    for theirs in logging.getLogger().handlers:
-        theirs.setLevel(logging.CRITICAL)  # `main` says what went wrong, once
+def _check_names(given: Mapping[str, Any]) -> None:
+    # Before the verb is imported: a wrong name should not cost ten seconds to hear of.
+    if given.get("dataset"):
+        catalog.require_dataset(given["dataset"])
+    if given.get("model"):
+        catalog.require_model(given["model"])
 
 
 def _quiet_prefect() -> None:

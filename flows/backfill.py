@@ -16,6 +16,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 
 import catalog
+from core import progress
 from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.load import backfilling, loading
@@ -99,6 +100,6 @@ def _load_left(
             continue
         done += 1
         update_progress_artifact(shown, 100.0 * done / len(chunks))
-        words = backfilling.time_left(done, len(chunks), time.monotonic() - began)
-        log.info("%s: %s of %s chunks, %s", dataset, done, len(chunks), words)
+        words = progress.time_left(done, len(chunks), time.monotonic() - began)
+        log.info("%s: %s of %s chunks, %s", dataset, done, len(chunks), words, extra=progress.STEP)
     return first + [future.result() for future in futures]  # raises what one of them failed by

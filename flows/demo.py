@@ -9,12 +9,9 @@ import time
 from dataclasses import dataclass
 from datetime import date
 
-import catalog
 from core.alerting import outbox
 from core.intervals import DAY, Interval
 from core.load.loading import Loaded
-from core.overview import Overview
-from core.overview import overview as look
 from flows.backfill import backfill
 from flows.daily import Day, daily
 from flows.retrain import retrain
@@ -37,7 +34,6 @@ class Demo:
     history: Loaded
     trained: Trained
     days: tuple[Day, ...]
-    now: Overview
     alerts: tuple[str, ...]
     changed: bool
     seconds: float
@@ -46,7 +42,7 @@ class Demo:
 def demo() -> Demo:
     """Backfills CDNOW to March 1998, trains churn, and runs the first days of April."""
     begun = time.perf_counter()
-    log.info("starting Prefect; without a server of its own it takes some seconds")
+    log.info("it takes about a minute, the start of Prefect some seconds of that")
     known = {record.id for record in outbox.state()}
     history = backfill("sales", HISTORY.start, HISTORY.end)
     trained = retrain("churn", HISTORY.end)
@@ -57,7 +53,6 @@ def demo() -> Demo:
         history=history,
         trained=trained,
         days=days,
-        now=look(catalog.dataset_names(), catalog.model_names()),
         alerts=alerts,
         changed=changed or bool(alerts),
         seconds=time.perf_counter() - begun,

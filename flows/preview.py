@@ -2,7 +2,8 @@
 
 import catalog
 from core.ci import preview as previewing
-from core.ci.preview import Preview, Tolerances
+from core.ci.preview import Preview
+from core.ci.tolerances import Tolerances
 from flows import show_preview  # noqa: F401  registers its form
 
 

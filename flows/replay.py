@@ -1,6 +1,6 @@
 """Replay: what other retraining policies would have brought. Not a flow; the lake is only read.
 
-The days run without Prefect, each policy in a process of its own, in a scratch folder.
+The days run without Prefect, in a scratch folder; processes look at those that come next.
 """
 
 import logging
@@ -9,15 +9,15 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import catalog
-from catalog.kinds import Retrain
 from core.errors import UsageError
 from core.intervals import Interval
+from core.models.artifacts import Artifact
 from core.watch import replay as replaying
 from core.watch import replay_outcome, replay_plot
 from core.watch.replay_outcome import Outcome
@@ -59,7 +59,7 @@ def replay(
         end: the day after the last morning, UTC.
         policy: never, weekly, monthly, quarterly, drift, decay, estimate, or declared, which is the
             model's own; may be given several times.
-        plot: the picture to write, .svg or .png; replay-<model>.svg where left out.
+        plot: the picture to write, .svg or .png; `replay-<model>.svg` where left out.
     """
     begun = time.perf_counter()
     to = plot or Path(f"replay-{model}.svg")
@@ -74,16 +74,21 @@ def replay(
         past = f"{folder}/past"
         replaying.seed(declared, past)
         left = replaying.begin(declared, datasets, mornings, past)
-        for name in rules:
-            replaying.fork(past, f"{folder}/{name}", declared.inputs)
-        workers = min(len(rules), os.cpu_count() or 1)
+        homes = {name: f"{folder}/{name}" for name in rules}
+        for each in homes.values():
+            replaying.fork(past, each, declared.inputs)
         spawn = multiprocessing.get_context("spawn")  # a fork would share Arrow's threads
-        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-            each = [
-                pool.submit(_run, model, name, rule, left, f"{folder}/{name}")
-                for name, rule in rules.items()
-            ]
-            outcomes = tuple(future.result() for future in each)
+        with ProcessPoolExecutor(os.cpu_count(), spawn, _begin, (past,)) as pool:
+
+            def look(artifact: Artifact, day: date) -> Future[replaying.Looked]:
+                return pool.submit(_look, model, artifact, day)
+
+            watched = replaying.run(declared, datasets, rules, left, homes, look)
+            pool.shutdown(cancel_futures=True)
+        outcomes = tuple(
+            replay_outcome.outcome(declared, name, left, watched[name], homes[name])
+            for name in rules
+        )
     replay_plot.write(declared, outcomes, to)
     return Replay(
         model=model,
@@ -95,8 +100,11 @@ def replay(
     )
 
 
-def _run(model: str, name: str, rule: Retrain, mornings: Interval, to: str) -> Outcome:
+def _begin(past: str) -> None:
+    os.environ["DAYLOOP_HOME"] = past
+
+
+def _look(model: str, artifact: Artifact, day: date) -> replaying.Looked:
     declared = catalog.model(model)
     datasets = {each: catalog.dataset(each) for each in declared.inputs}
-    replaying.run(declared, datasets, rule, mornings, to)
-    return replay_outcome.outcome(declared, name, mornings, to)
+    return replaying.look(declared, datasets, artifact, day)

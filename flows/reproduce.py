@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import catalog
+from core import progress
 from core.models import registry
 from core.models import reproduce as reproducing
 from core.models.reproduce import Reproduced
@@ -35,7 +36,7 @@ def reproduce(model: str, version: int | None = None) -> Reproductions:
     datasets = {name: catalog.dataset(name) for name in declared.inputs}
     chosen = registry.versions(model) if version is None else [registry.get(model, version)]
     found = []
-    for each in chosen:
+    for each in progress.each(chosen, f"{model}: versions"):
         found.append(reproducing.reproduce(declared, datasets, each))
         log.info("%s version %s: %s", model, each.number, found[-1].outcome)
     return Reproductions(model=model, versions=tuple(found))

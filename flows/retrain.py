@@ -10,7 +10,7 @@ from datetime import date
 from prefect import flow
 
 import catalog
-from core import home
+from core import home, progress
 from flows.parameters import ModelName, day_before, run_name
 from tasks import alerting, messages, models
 from tasks.models import Trained
@@ -46,7 +46,7 @@ def _train(model: str, as_of: date) -> Trained:
     )
     names = [candidate.name for candidate in catalog.model(model).candidates]
     futures = [models.fit.submit(model, name, planned) for name in names]
-    fitted = [future.result() for future in futures]
+    fitted = [future.result() for future in progress.each(futures, f"{model}: candidates")]
     for each in fitted:
         log.info(
             "%s: %s %s%s", model, each.candidate, each.metric, ", known" if each.reused else ""

@@ -21,7 +21,7 @@ FORMS = {  # by result: the module with its form, and Prefect or pandas with it,
     "show_data": {"Overview", "Loaded", "Quarantine", "DatasetPlan", "ModelPlan", "Difference"},
     "show_alerts": {"Alerts", "Trial", "Heartbeat", "dict"},
     "show_models": {"Models", "Runs", "Reproductions", "Lineage"},
-    "show_runs": {"Trained", "Scored", "Watched", "Ruling", "Day", "Demo"},
+    "show_runs": {"Trained", "Scored", "Watched", "Ruling", "Day", "Demo", "Verified"},
     "show_diagnosis": {"Diagnosis"},
     "show_new": {"NewDataset", "NewModel"},
     "show_preview": {"Preview"},
@@ -58,6 +58,11 @@ def as_text(result: Any) -> None:
 
 
 @as_text.register
+def _(words: str) -> None:
+    print(words)
+
+
+@as_text.register
 def _(results: list) -> None:  # type: ignore[type-arg]
     some = next(iter(results), None)
     if some is None:
@@ -81,19 +86,28 @@ def _cell(value: Any) -> Any:
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Prints a table; columns whose name ends in `#` hold numbers."""
     columns = tuple(columns)
+    # Escaped: a bad row's value may look like markup.
+    cells = [[f"{c:,}" if isinstance(c, int) else escape(str(c)) for c in row] for row in rows]
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     shown.show_header = any(columns)
-    for column in columns:
-        right = column.endswith("#")
-        shown.add_column(column.rstrip("#"), justify="right" if right else "left")
-    for row in rows:
-        # Escaped: a bad row's value may look like markup.
-        shown.add_row(*(f"{c:,}" if isinstance(c, int) else escape(str(c)) for c in row))
+    for place, column in enumerate(columns):
+        number = column.endswith("#")
+        shown.add_column(
+            column.rstrip("#"),
+            justify="right" if number else "left",
+            min_width=max((len(row[place]) for row in cells), default=0) if number else None,
+            overflow="fold",
+        )
+    for row in cells:
+        shown.add_row(*row)
     console().print(shown)
 
 
 def commands(pairs: Iterable[tuple[str, str]]) -> None:
     """Prints the next commands to try, each with what it is for."""
+    pairs = tuple(pairs)
+    if not pairs:
+        return
     grid = Table.grid(padding=(0, 2))
     for command, purpose in pairs:
         command = command.replace("python ", f"{_python()} ", 1)
@@ -113,3 +127,8 @@ def console() -> Console:
     """Standard output; as wide as the terminal, or wide enough for a log."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+def watched() -> bool:
+    """Whether anybody sees what is printed: under cron no stream is a terminal."""
+    return any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

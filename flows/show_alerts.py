@@ -3,7 +3,7 @@
 from core.alerting.heartbeat import Heartbeat
 from flows.alert_test import Trial
 from flows.alerts import Alerts, in_words
-from flows.show import as_text, table
+from flows.show import as_text, commands, table, watched
 
 
 @as_text.register
@@ -19,6 +19,12 @@ def _(seen: Alerts) -> None:
         print("no alerts")
     if seen.left_out:
         print(f"{seen.left_out:,} older ones are done with: --all shows them")
+    waiting = [each for each in seen.alerts if each.status == "waiting"]
+    dead = [each for each in seen.alerts if each.status == "dead"]
+    commands(
+        [("python -m flows deliver", "send what waits")] * bool(waiting)
+        + [(f"python -m flows alerts --redeliver {e.id}", "once it can arrive") for e in dead[:1]]
+    )
     if seen.redelivered:
         print(f"to be tried again: {', '.join(seen.redelivered)}; python -m flows deliver")
 
@@ -43,9 +49,11 @@ def _yes(accepted: bool) -> str:
 
 @as_text.register
 def _(seen: Heartbeat) -> None:
+    if not (seen.failed or watched()):
+        return  # cron would mail it
     table(
         "",
-        ("what", "due", "", ""),
+        ("what", "due", "state", ""),
         ((each.subject, each.day or "", each.status, each.detail) for each in seen.pulses),
     )
     print(f"{seen.told} new alerts, {seen.resolved} over, {seen.receivers} receivers")

@@ -1,5 +1,6 @@
 """How what the loop knows of datasets looks, and the overview."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from core.history import Difference
@@ -8,7 +9,7 @@ from core.load.loading import Loaded
 from core.overview import Overview
 from core.planning import DatasetPlan, ModelPlan
 from flows.quarantine import Quarantine
-from flows.show import as_text, table
+from flows.show import as_text, commands, table
 
 
 @as_text.register
@@ -31,6 +32,21 @@ def _(seen: Overview) -> None:
     )
     waiting = seen.alerts_waiting
     print(f"{waiting} alert{'' if waiting == 1 else 's'} waiting in the outbox")
+    commands(_next(seen))
+
+
+def _next(seen: Overview) -> Iterator[tuple[str, str]]:
+    for each in seen.datasets:
+        if each.first_day is None:
+            yield f"python -m flows backfill {each.name} --start DAY", "load its history"
+        elif not each.trusted:
+            yield f"python -m flows plan {each.name}", "what is missing or was refused"
+    for model in seen.models:
+        if not model.versions and all(each.first_day for each in seen.datasets):
+            yield f"python -m flows retrain {model.name}", "a first version"
+    if seen.alerts_waiting:
+        yield "python -m flows alerts", "what waits"
+    yield "python -m flows report", "all of it on one page, to look at"
 
 
 def _trust(each: Any) -> str:
@@ -52,6 +68,8 @@ def _metric(each: Any) -> str:
 @as_text.register
 def _(done: Loaded) -> None:
     print(loaded(done))
+    bad = (f"python -m flows quarantine {done.dataset}", "what was put aside, and why")
+    commands([*([bad] if done.rows_bad else []), ("python -m flows", "what there is now")])
 
 
 def loaded(done: Loaded) -> str:

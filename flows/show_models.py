@@ -29,11 +29,12 @@ def _(seen: Models) -> None:
     if seen.left_out:
         print(f"{seen.left_out:,} older ones: --limit {len(seen.versions) + seen.left_out}")
     who, newest = '--by NAME --reason "..."', seen.versions[0].number
+    back = f"python -m flows rollback {seen.model} {who}"
     waiting = [each for each in seen.versions if each.state in ("registered", "approved")][:1]
     commands(
         [
             *((f"python -m flows {_ask(seen, v)} {who}", "or reject, retire") for v in waiting),
-            (f"python -m flows rollback {seen.model} {who}", "the champion before serves again"),
+            *([(back, "the champion before serves again")] if seen.versions[1:] else []),
             (f"python -m flows reproduce {seen.model} {newest}", "fit it again and compare"),
             (f"python -m flows runs {seen.model}", "every candidate that was fitted"),
         ]

@@ -7,10 +7,9 @@ from flows.show import as_text, commands, table
 
 @as_text.register
 def _(made: NewDataset) -> None:
-    span = f"{made.interval.start} to {made.interval.end}"
     rows = f"{made.rows:,} rows" if made.whole else f"its first {made.rows:,} rows"
     table(
-        f"{made.origin}: {rows}, {span}",
+        f"{made.origin}: {rows}, {made.interval}",
         ("column", "type", "empty#", "values", "oddities"),
         (
             (c.name, c.kind or "left out", c.nulls, c.seen, "; ".join(c.oddities))

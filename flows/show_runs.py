@@ -6,11 +6,12 @@ from core.intervals import DAY
 from core.models.scoring import Scored
 from core.watch.monitoring import Watched
 from core.watch.performance import Realised
-from flows import show_diagnosis  # noqa: F401  registers its form
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
+from flows.maintain import Verified
 from flows.show import as_text, commands, table
 from flows.show_data import loaded
+from flows.show_diagnosis import verdict
 from tasks.governance import Ruling
 from tasks.models import Trained
 
@@ -41,6 +42,15 @@ def _(done: Trained) -> None:
         ),
     )
     print(trained(done))
+    commands(
+        (
+            (f"python -m flows models {done.model}", "its versions, who decided and why"),
+            (
+                f"python -m flows score {done.model} --day {done.as_of}",
+                "the champion's predictions",
+            ),
+        )
+    )
 
 
 def trained(done: Trained) -> str:
@@ -57,25 +67,28 @@ def _(done: Scored) -> None:
         f"{done.rows:,} predictions of {done.model} version {done.version} for {done.day}, "
         f"mean {done.mean_score:.3f}{known}"
     )
+    commands([(f"python -m flows monitor {done.model} --day {done.day}", "what has drifted")])
 
 
 @as_text.register
 def _(seen: Watched) -> None:
-    table(
-        f"{seen.model} version {seen.version}, {seen.day}",
-        ("feature", "slice", *STATISTICS.values(), "rows#", "reference#", "verdict"),
-        (
+    drifted = [each for each in seen.drift if each.verdict == "drifted"]
+    used = {n: head for n, head in STATISTICS.items() if any(getattr(e, n) for e in drifted)}
+    if drifted:
+        table(
+            f"{seen.model} version {seen.version}, {seen.day}: drifted since training",
+            ("feature", *used.values(), "rows#", "reference#"),
             (
-                each.feature,
-                each.slice,
-                *(_number(getattr(each, name)) for name in STATISTICS),
-                each.rows,
-                each.reference_rows,
-                each.verdict,
-            )
-            for each in seen.drift
-        ),
-    )
+                (
+                    f"{each.feature}, {each.slice}" if each.slice else each.feature,
+                    *(_number(getattr(each, name)) for name in used),
+                    each.rows,
+                    each.reference_rows,
+                )
+                for each in drifted
+            ),
+        )
+    print(f"{len(seen.drift) - len(drifted)} of {len(seen.drift)} have not drifted (--json)")
     for found in (*seen.estimated, *seen.realised):
         kind = "realised" if isinstance(found, Realised) else "estimated"
         print(
@@ -84,6 +97,12 @@ def _(seen: Watched) -> None:
         )
     if not seen.realised:
         print("no predictions have newly matured")
+    commands(
+        (
+            ("python -m flows diagnose", "whose problem it is, if it is one"),
+            ("python -m flows report", "drift and metric through time, to look at"),
+        )
+    )
 
 
 def _number(value: float | None) -> str:
@@ -91,15 +110,24 @@ def _number(value: float | None) -> str:
 
 
 @as_text.register
+def _(seen: Verified) -> None:
+    print(
+        f"no damage: {seen.tables} tables, what is landed and every registered artifact were read"
+    )
+
+
+@as_text.register
 def _(ruled: Ruling) -> None:
     known = "" if ruled.changed else " (it was so before)"
     serving = f"version {ruled.champion}" if ruled.champion else "none"
     print(f"{ruled.model}: {ruled.decision} {ruled.version}{known}; champion now: {serving}")
+    commands([(f"python -m flows models {ruled.model}", "its versions, who decided and why")])
 
 
 @as_text.register
 def _(done: Day) -> None:
     _days([done])
+    as_text(done.diagnosis)
 
 
 def _days(done: Sequence[Day]) -> None:
@@ -120,7 +148,7 @@ def _days(done: Sequence[Day]) -> None:
     )
     table(
         "Scored and watched the morning after",
-        ("day", "model", "predictions", "drifted", "decision"),
+        ("day", "model", "predictions#", "mean#", "decision"),
         (
             (str(day.day + DAY), each.model, *_model_cells(each))
             for day in done
@@ -131,20 +159,12 @@ def _days(done: Sequence[Day]) -> None:
         for each in day.models:
             if each.trained:
                 print(f"{each.model}: {trained(each.trained)}")
-    for day in done[-1:]:
-        as_text(day.diagnosis)
-        print()
 
 
-def _model_cells(each: ModelDay) -> tuple[str, str, str]:
-    scored, moved, due = "", "", ""
-    if each.scored:
-        scored = f"{each.scored.rows:,}, mean {each.scored.mean_score:.3f}"
-    if each.watched:
-        moved = ", ".join(each.watched.drifted) or "nothing"
-    if each.decision:
-        due = f"{each.decision.action}: {each.decision.reason}"
-    return scored, moved, due
+def _model_cells(each: ModelDay) -> tuple[object, ...]:
+    scored = (each.scored.rows, f"{each.scored.mean_score:.3f}") if each.scored else ("", "")
+    due = f"{each.decision.action}: {each.decision.reason}" if each.decision else ""
+    return (*scored, due)
 
 
 @as_text.register
@@ -156,7 +176,9 @@ def _(done: Demo) -> None:
     print()
     table("What happened", ("", "", ""), rows)
     _days(done.days)
-    as_text(done.now)
+    verdict(done.days[-1].diagnosis)
+    if done.alerts:
+        print(f"{len(done.alerts)} alerts:")
     for title in done.alerts:
         print(f"  {title}")
     if not done.changed:
@@ -165,10 +187,10 @@ def _(done: Demo) -> None:
     commands(
         (
             ("python -m flows report", "all of it on one page, to look at"),
-            ("python -m flows daily --day 1998-04-05", "the next day of the loop"),
+            ("python -m flows", "what there is"),
+            (f"python -m flows daily --day {done.days[-1].day + DAY}", "the next day of the loop"),
             ("python -m flows monitor churn --day 1998-04-02", "what has drifted, in numbers"),
-            ("python -m flows retrain churn --as-of 1998-04-05", "a challenger for the champion"),
-            ("DAYLOOP_WEBHOOKS=https://... python -m flows deliver", "send the alerts that wait"),
+            ("python -m flows alerts", "what was told, and what waits"),
             ("less catalog/datasets/sales.py", "what a dataset of your own looks like"),
         )
     )

@@ -10,27 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.kinds import Dataset, Model
+from core import progress
 from core.ci.replaying import DatasetPreview, replay
 from core.ci.rescoring import ModelPreview, rescore
+from core.ci.tolerances import Tolerances
 from core.errors import UsageError
 from core.models.features import Datasets
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tolerances:
-    """What may differ before a preview fails.
-
-    Attributes:
-        max_changed: share of a dataset's rows that are not in the lake as they are.
-        max_refused: days of a dataset that the lake has and that would be refused.
-        max_moved: share of a model's entities whose score moves.
-        allow_breaking: a declaration may break its table; loads need that word, too.
-    """
-
-    max_changed: float = 0.01
-    max_refused: int = 0
-    max_moved: float = 0.01
-    allow_breaking: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +54,11 @@ def preview(
     referenced = {name for dataset in datasets for name in dataset.upstream}
     with tempfile.TemporaryDirectory(prefix="dayloop-") as to:
         replayed = tuple(
-            replay(each, days, to, referenced=each.name in referenced) for each in datasets
+            replay(each, days, to, referenced=each.name in referenced)
+            for each in progress.each(datasets, "datasets")
         )
     rescored = []
-    for model in models:
+    for model in progress.each(models, "models"):
         with tempfile.TemporaryDirectory(prefix="dayloop-") as to:
             rescored.append(rescore(model, inputs, to))
     exceeded = [words for each in replayed for words in _too_different(each, tolerances)]

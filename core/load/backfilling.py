@@ -100,9 +100,3 @@ def merged(interval: Interval, loads: Sequence[Loaded]) -> Loaded:
         rows_accepted=sum(load.rows_accepted for load in loads),
         table_version=max(versions, default=None),
     )
-
-
-def time_left(done: int, of: int, seconds: float) -> str:
-    """An estimate in words, by the pace so far."""
-    left = timedelta(seconds=round(seconds / done * (of - done)))
-    return f"about {left} left" if left > timedelta(seconds=2) else "nearly done"

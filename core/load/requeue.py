@@ -5,7 +5,7 @@ from datetime import date
 from functools import partial
 
 from catalog.kinds import Dataset
-from core import ledger
+from core import ledger, progress
 from core.errors import UsageError
 from core.intervals import Interval, runs_of
 from core.load import loading
@@ -53,7 +53,8 @@ def requeue(
             f"python -m flows backfill {dataset.name}"
         )
     loads = []
-    for days, sha256s in _stretches(dataset, before):
+    stretches = _stretches(dataset, before)
+    for days, sha256s in progress.each(stretches, f"{dataset.name}: stretches of days"):
         files = [
             file
             for day in (days.days() if dataset.source.daily else [days.start])

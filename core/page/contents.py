@@ -141,7 +141,8 @@ def _told(alert: Alert, since: datetime) -> Told:
 def _steps(findings: Sequence[Finding], alerts: Sequence[Told]) -> Iterator[Step]:
     known: dict[str, str] = {}
     for finding in findings:
-        known.setdefault(finding.command, finding.about)
+        healthy = finding.rule == "healthy"
+        known.setdefault(finding.command, diagnosis.NEXT_DAY if healthy else finding.about)
     for alert in alerts:
         known.setdefault(alert.todo, alert.title)
     known.pop("", None)

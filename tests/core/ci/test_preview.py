@@ -15,9 +15,9 @@ from pyarrow import fs
 from catalog.kinds import Dataset, File, Reference
 from core import home as lake_home
 from core.ci import preview, rescoring
-from core.ci.preview import Tolerances
 from core.ci.replaying import DatasetPreview, RuleChange
 from core.ci.rescoring import ModelPreview
+from core.ci.tolerances import Tolerances
 from core.errors import UsageError
 from core.intervals import DAY, Interval
 from core.load import loading
