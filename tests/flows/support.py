@@ -94,9 +94,13 @@ class Server:
 
     def _answered(self, method: str, path: str, **given: Any) -> httpx.Response:
         name, _, password = PASSWORD.partition(":")
-        answer = httpx.request(
-            method, f"{self.url}/{path}", auth=(name, password), timeout=60, **given
-        )
+        for _ in range(10):
+            answer = httpx.request(
+                method, f"{self.url}/{path}", auth=(name, password), timeout=60, **given
+            )
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite is locked
+                break
+            time.sleep(1)
         return answer.raise_for_status()
 
     def prefect(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -121,6 +121,7 @@ def setting(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     text = (root / "prefect.yaml").read_text()
     assert "schedule_after: 300" in text
     (root / "prefect.yaml").write_text(text.replace("schedule_after: 300", "schedule_after: 3"))
+    remove_all(server)  # of other tests
     with serve() as receiver:
         env = {
             **os.environ,
@@ -140,10 +141,13 @@ def setting(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             with program(log, *queue, cwd=root, **only):
                 yield found
         finally:
-            for each in automations(server):
-                server.remove(f"automations/{each['id']}")
-            for each in server.ask("deployments/filter"):
-                server.remove(f"deployments/{each['id']}")
+            remove_all(server)
+
+
+def remove_all(server: Server) -> None:
+    for kind in ("automations", "deployments"):
+        for each in server.ask(f"{kind}/filter"):
+            server.remove(f"{kind}/{each['id']}")
 
 
 def automations(server: Server) -> list[dict[str, Any]]:

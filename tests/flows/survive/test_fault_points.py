@@ -1,6 +1,6 @@
 """A kill at every write and send of every flow, then the run again: as if nothing had happened.
 
-Every third kind of point once, in the flow that reaches it first; with LONG_TEST_KILLS every point
+Every sixth kind of point once, in the flow that reaches it first; with LONG_TEST_KILLS every point
 of every flow, as often as it is reached.
 """
 
@@ -18,7 +18,7 @@ from tests.flows.survive.outcomes import Outcomes
 from tests.flows.survive.shop import Shop
 from tests.flows.survive.state import State
 
-AT_ONCE, SAMPLE = 2, 3
+AT_ONCE, SAMPLE = 2, 6
 pytestmark = pytest.mark.timeout(600)
 
 
