@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from core.intervals import DAY
 from core.models.scoring import Scored
 from core.watch.monitoring import Watched
-from core.watch.performance import Realised
+from core.watch.performance_table import Realised
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
 from flows.maintain import Verified

@@ -11,7 +11,7 @@ from core.alerting.alerts import Alert
 from core.intervals import DAY, Interval
 from core.load.loading import Loaded
 from core.watch.monitoring import Watched
-from core.watch.performance import Realised
+from core.watch.performance_table import Realised
 from tasks.models import Trained
 
 REFUSED, WARNED, FAILED, LATE_RUN = "refused_data", "data_warning", "failed_flow", "late_run"

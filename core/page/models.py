@@ -13,7 +13,7 @@ from core import lake
 from core.models import registry, scoring
 from core.models.metrics import Estimate
 from core.page.versions import VersionPart, version_part
-from core.watch import performance
+from core.watch import performance_table
 from core.watch.monitoring import DRIFT_TABLE
 
 SHOWN = timedelta(days=365)
@@ -155,7 +155,7 @@ def _performance(model: str) -> tuple[Seen, ...]:
             promised=Estimate(row["promised"], row["promised_low"], row["promised_high"]),
             verdict=row["verdict"],
         )
-        for row in _lately(performance.TABLE, model)
+        for row in _lately(performance_table.TABLE, model)
     )
 
 

@@ -12,9 +12,9 @@ from core.errors import NotTrained
 from core.intervals import DAY, Interval
 from core.models import registry, scoring, training
 from core.models.registry import Version
-from core.watch import monitoring, performance, tracing
+from core.watch import monitoring, performance, performance_table, tracing
 from core.watch.finding import Finding
-from core.watch.performance import Estimated, Performance
+from core.watch.performance_table import Estimated, Performance
 
 LATELY = 60  # days back that predictions are looked for
 
@@ -177,7 +177,7 @@ def _broken(model: Model, champion: Version) -> Performance | None:
     for kind, verdict in (("realised", "decayed"), ("estimated", "drop expected")):
         where = lake.equal(model=model.name, version=champion.number, kind=kind)
         rows = lake.read(monitoring.PERFORMANCE_TABLE, where)
-        found = [performance.of_row(row) for row in (rows.to_pylist() if rows else ())]
+        found = [performance_table.of_row(row) for row in (rows.to_pylist() if rows else ())]
         last = max((each.day for each in found), default=None)
         for each in found:  # of a day's slices, one that broke its promise
             if each.day == last and each.verdict == verdict:

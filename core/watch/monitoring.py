@@ -17,15 +17,15 @@ from core.models import features, registry, scoring
 from core.models.artifacts import Artifact
 from core.models.features import Datasets
 from core.models.slices import Masks, masks
-from core.watch import drift, performance, reference
+from core.watch import drift, performance, performance_table, reference
 from core.watch.drift import Measured
-from core.watch.performance import Estimated, Realised
+from core.watch.performance_table import Estimated, Realised
 from core.watch.sample import Array
 from core.watch.sketch import Sketch
 from core.watch.statistics.domain_classifier import ROWS
 
 SCORE = reference.SCORE
-DRIFT_TABLE, PERFORMANCE_TABLE = "drift", performance.TABLE
+DRIFT_TABLE, PERFORMANCE_TABLE = "drift", performance_table.TABLE
 REQUESTS = "requests."
 DRIFT_SCHEMA = pa.schema(
     {
@@ -126,9 +126,14 @@ def monitor(model: Model, datasets: Datasets, day: date) -> Watched:
     asked = _requested(model.name, day, number)
     measured = measure(model, version.artifact, manifest, frame, scores, slices, asked)
     estimated = performance.estimate(model, day, number, manifest, scores, slices)
-    new_estimate = performance.record(model.name, day, estimated, performance.ESTIMATED, day)
+    new_estimate = performance_table.record(
+        model.name, day, estimated, performance_table.ESTIMATED, day
+    )
     new_drift = _record(model, day, number, measured)
-    before, new = performance.measured_on(model.name, day), performance.mature(model, datasets, day)
+    before, new = (
+        performance_table.measured_on(model.name, day),
+        performance.mature(model, datasets, day),
+    )
     return Watched(
         model.name,
         day,

@@ -1,17 +1,10 @@
-"""Performance: what a day's predictions are expected to be worth, and what they were.
+"""Performance: what a day's predictions are expected to be worth, and what they were."""
 
-Table `performance`: one row a model, day, slice and kind, "estimated" on the day itself and
-"realised" once the horizon is over, beside what was promised when the version was trained.
-"""
-
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.kinds import Model
@@ -23,74 +16,10 @@ from core.models.features import Datasets, Versions
 from core.models.metrics import Estimate, less_is_better
 from core.models.registry import Version
 from core.models.slices import Masks, masks
-from core.watch import estimation, reference
+from core.watch import estimation, performance_table, reference
 from core.watch.estimation import Calibrator
+from core.watch.performance_table import REALISED, Estimated, Realised
 from core.watch.sample import Array
-
-TABLE = "performance"
-ESTIMATED, REALISED = "estimated", "realised"
-SCHEMA = pa.schema(
-    {
-        "model": pa.string(),
-        "day": pa.date32(),
-        "version": pa.int64(),
-        "metric": pa.string(),
-        "value": pa.float64(),
-        "low": pa.float64(),
-        "high": pa.float64(),
-        "promised": pa.float64(),
-        "promised_low": pa.float64(),
-        "promised_high": pa.float64(),
-        "rows": pa.int64(),
-        "kind": pa.string(),
-        "verdict": pa.string(),
-        "measured_on": pa.date32(),
-        "slice": pa.string(),
-        "estimated": pa.float64(),
-        "estimated_low": pa.float64(),
-        "estimated_high": pa.float64(),
-    }
-)
-
-
-@dataclass(frozen=True)
-class Performance:
-    """The metric of a day's predictions beside what was promised when the version was trained.
-
-    Attributes:
-        verdict: "decayed", or of an estimate "drop expected", where the whole interval lies on
-            the wrong side of what was promised, else "as promised".
-        slice: of the model; empty for all entities.
-        estimated: of what is realised, what had been estimated before.
-    """
-
-    day: date
-    version: int
-    metric: str
-    estimate: Estimate
-    promised: Estimate
-    rows: int
-    verdict: str
-    slice: str = ""
-    estimated: Estimate | None = None
-
-    @property
-    def name(self) -> str:
-        """The metric and, where it is of one, the slice."""
-        return f"{self.metric} of {self.slice}" if self.slice else self.metric
-
-    @property
-    def against(self) -> str:
-        """The metric beside its promise, in words."""
-        return f"{self.estimate}, promised {self.promised}"
-
-
-class Realised(Performance):
-    """Now that the labels are known."""
-
-
-class Estimated(Performance):
-    """From calibrated probabilities, before labels are known."""
 
 
 def version_of(model: str, number: int) -> tuple[Version, dict[str, Any]]:
@@ -140,27 +69,19 @@ def estimate(
     return found
 
 
-def measured_on(model: str, day: date) -> list[Realised]:
-    """What was realised on a day, of whichever earlier days."""
-    where = lake.equal(model=model, kind=REALISED, measured_on=day)
-    rows = lake.read(TABLE, where)
-    found = map(of_row, rows.to_pylist() if rows else ())
-    return [each for each in found if isinstance(each, Realised)]
-
-
 def mature(model: Model, datasets: Datasets, day: date) -> list[Realised]:
     """Realises the metrics of all days that have matured and were not realised yet."""
     until = (lake.Condition("day", "<", scoring.matured(model, day) + DAY),)
     scored = lake.read(scoring.predictions(model.name), until, columns=["day"])
     where = lake.equal(model=model.name, kind=REALISED)
-    measured = lake.read(TABLE, where + until, columns=["day"])
+    measured = lake.read(performance_table.TABLE, where + until, columns=["day"])
     known = set() if measured is None else set(measured["day"].to_pylist())
     days = set() if scored is None else set(pc.unique(scored["day"]).to_pylist())
     realised = []
     for each in sorted(days - known):
         found = realised_of(model, datasets, each)
         if found:
-            record(model.name, each, found, REALISED, day)
+            performance_table.record(model.name, each, found, REALISED, day)
         realised += found
     return realised
 
@@ -228,7 +149,7 @@ def realise(
     truth = features.labels_of(model, datasets, versions, names, day).to_numpy()
     slices = {} if known is None else masks_of(model, known, scores.index)
     slices[""] = np.ones(len(scores), bool)
-    before, found = _estimated(model.name, day, number), []
+    before, found = performance_table.estimated(model.name, day, number), []
     for name in sorted(slices.keys() & promises.keys()):
         within, promised = slices[name], promises[name]
         value = reference.metric_of(model, truth[within], values[within])
@@ -255,65 +176,3 @@ def _promises(manifest: dict[str, Any]) -> dict[str, Estimate]:
 def _is_worse(model: Model, value: Estimate, promised: Estimate) -> bool:
     less = less_is_better(model.metric)
     return value.low > promised.high if less else value.high < promised.low
-
-
-def _estimated(model: str, day: date, version: int) -> dict[str, Estimate]:
-    where = lake.equal(model=model, kind=ESTIMATED, version=version, day=day)
-    rows = lake.read(TABLE, where)
-    return {row["slice"]: _metric(row, "") for row in (rows.to_pylist() if rows else [])}
-
-
-def of_row(row: Mapping[str, Any]) -> Realised | Estimated:
-    """What a row of the table says."""
-    kind = Realised if row["kind"] == REALISED else Estimated
-    return kind(
-        row["day"],
-        row["version"],
-        row["metric"],
-        _metric(row, ""),
-        _metric(row, "promised"),
-        row["rows"],
-        row["verdict"],
-        row.get("slice") or "",
-        None if row.get("estimated") is None else _metric(row, "estimated"),
-    )
-
-
-def _metric(row: Mapping[str, Any], prefix: str) -> Estimate:
-    return Estimate(*(row[each] for each in _names(prefix)))
-
-
-def _names(prefix: str) -> tuple[str, ...]:
-    if not prefix:
-        return ("value", "low", "high")
-    return (prefix, f"{prefix}_low", f"{prefix}_high")
-
-
-def record(
-    model: str, day: date, found: "list[Estimated] | list[Realised]", kind: str, on: date
-) -> bool:
-    """Puts them in the place of the day's of that kind; returns whether they are others."""
-    rows = [
-        {
-            "model": model,
-            "day": day,
-            "version": each.version,
-            "metric": each.metric,
-            **_columns("", each.estimate),
-            **_columns("promised", each.promised),
-            "rows": each.rows,
-            "kind": kind,
-            "verdict": each.verdict,
-            "measured_on": on,
-            "slice": each.slice,
-            **_columns("estimated", each.estimated),
-        }
-        for each in found
-    ]
-    where = lake.equal(model=model, kind=kind) + lake.days("day", Interval.of_day(day))
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    return lake.replace_small(TABLE, table, where, partition_by=["model"])
-
-
-def _columns(prefix: str, known: Estimate | None) -> dict[str, float]:
-    return dict(zip(_names(prefix), astuple(known), strict=True)) if known else {}

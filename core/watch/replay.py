@@ -32,7 +32,7 @@ from core.models.features import Datasets
 from core.models.slices import masks
 from core.watch import monitoring, performance, policy
 from core.watch.monitoring import Watched
-from core.watch.performance import Realised
+from core.watch.performance_table import Realised
 
 log = logging.getLogger("dayloop")
 MODELS, TABLES = "models", "tables"

@@ -12,7 +12,7 @@ from core.alerting import outbox
 from core.models import runs
 from core.models.metrics import Estimate
 from core.watch.monitoring import Watched
-from core.watch.performance import Estimated, Realised
+from core.watch.performance_table import Estimated, Realised
 from core.watch.policy import Decision
 from flows.daily import daily
 from tasks import decisions

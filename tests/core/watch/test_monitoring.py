@@ -16,7 +16,7 @@ from core.serving.champion import load
 from core.serving.log import Answered, RequestLog
 from core.serving.metrics import Metrics
 from core.serving.rows import Rows
-from core.watch import drift, monitoring, performance, reference
+from core.watch import drift, monitoring, performance, performance_table, reference
 from core.watch.drift import Measured
 from core.watch.monitoring import Watched
 from tests.core import synthetic
@@ -315,7 +315,7 @@ def test_tables_of_before_the_new_columns_are_read_and_widened(shop: Any) -> Non
     known |= {"promised": 0.7, "promised_low": 0.6, "promised_high": 0.8, "measured_on": on(38)}
     for name, whole in (
         ("drift", monitoring.DRIFT_SCHEMA),
-        ("performance", performance.SCHEMA),
+        ("performance", performance_table.SCHEMA),
     ):
         older = pa.schema([field for field in whole if field.name not in newer])
         lake.append(name, pa.Table.from_pylist([known], schema=older), partition_by=["model"])
