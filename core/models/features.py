@@ -26,6 +26,7 @@ from core.errors import NotTrained
 from core.intervals import Interval, at_midnight
 
 BUCKET_ROWS = 2_000_000
+READ_AHEAD = 4  # batches; of large files Arrow would hold a gigabyte by itself
 RESERVED = {"_label", "score"}
 Datasets = Mapping[str, Dataset]
 Versions = Mapping[str, int]
@@ -74,6 +75,7 @@ def snapshot(
     if any(list(frame.columns) != list(frames[0].columns) for frame in frames):
         raise _wrong(model, "features", "returned other columns for other entities")
     features = pd.concat(frames)
+    frames.clear()  # with millions of entities they are what takes the memory
     order = pc.sort_indices(_arrow(features.index)).to_numpy()  # quicker with texts than pandas
     return Snapshot(features.iloc[order], pd.concat(labels).iloc[order] if labels else None)
 
@@ -207,6 +209,8 @@ def _read(model: Model, dataset: Dataset, version: int, start: date, end: date) 
     return lake.scan(dataset.name, table).scanner(
         columns=list(model.inputs[dataset.name]),
         filter=first.expression() & past.expression() & known,
+        batch_readahead=READ_AHEAD,
+        fragment_readahead=1,
     )
 
 
