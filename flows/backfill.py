@@ -19,8 +19,8 @@ import catalog
 from core import progress
 from core.errors import SourceEmpty
 from core.intervals import Interval
-from core.load import backfilling, loading
-from core.load.loading import Loaded
+from core.load import backfilling, recording
+from core.load.recording import Loaded
 from flows.etl import load_days, log_loaded, raise_if_refused, tell_of
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data
@@ -68,7 +68,7 @@ def _load_chunks(
     if finished:
         log.info("%s: %s of %s chunks were finished before", dataset, len(finished), len(chunks))
     left = [chunk for chunk in chunks if chunk not in known]
-    loads = [loading.recorded(declared, chunk) for chunk in finished]
+    loads = [recording.recorded(declared, chunk) for chunk in finished]
     loads += [load for load in _load_left(dataset, interval, left, allow_breaking) if load]
     if not loads:
         raise SourceEmpty(f"{dataset} {interval}: the source has nothing for any of its days")

@@ -16,7 +16,7 @@ import catalog
 from core import home, planning
 from core.errors import DataRefused, DayloopError, FeaturesChanged, Incomplete, NotTrained
 from core.intervals import DAY, runs_of
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.models import registry
 from core.models.scoring import Scored
 from core.watch import policy

@@ -11,7 +11,7 @@ from datetime import date
 
 from core.alerting import outbox
 from core.intervals import DAY, Interval
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from flows.backfill import backfill
 from flows.daily import Day, daily
 from flows.retrain import retrain

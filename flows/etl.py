@@ -13,7 +13,7 @@ from prefect import flow
 import catalog
 from core.errors import DataRefused
 from core.intervals import Interval
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.quality import unusual
 from flows.parameters import DatasetName, day_before, run_name
 from tasks import alerting, data, messages

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.history import Difference
 from core.intervals import runs_of
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.overview import Overview
 from core.planning import DatasetPlan, ModelPlan
 from flows.quarantine import Quarantine

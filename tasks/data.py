@@ -8,9 +8,9 @@ import catalog
 from core import home
 from core.errors import SourceEmpty
 from core.intervals import Interval
-from core.load import backfilling, loading
+from core.load import backfilling, loading, recording
 from core.load import requeue as requeueing
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.load.requeue import Requeued
 from core.sources import landing
 from core.sources.landing import Landed
@@ -60,7 +60,7 @@ def load_chunk(
 @task(task_run_name="skip {dataset}", **ON_LAKE)
 def skip(dataset: str, days: list[date]) -> None:
     """Enters missed days that the dataset goes without."""
-    loading.skip(catalog.dataset(dataset), days, run_id=runtime.flow_run.id or "")
+    recording.skip(catalog.dataset(dataset), days, run_id=runtime.flow_run.id or "")
 
 
 @task(task_run_name="requeue {dataset} {interval}", **ON_LAKE)

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL
 
 import catalog
 from core import faults
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.models.scoring import Scored
 from core.models.training import Plan
 

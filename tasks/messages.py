@@ -9,7 +9,7 @@ from prefect.utilities.urls import url_for
 import catalog
 from core.alerting.alerts import Alert
 from core.intervals import DAY, Interval
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.watch.monitoring import Watched
 from core.watch.performance_table import Realised
 from tasks.models import Trained

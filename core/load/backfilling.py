@@ -10,7 +10,7 @@ from catalog.kinds import Dataset, File
 from core import lake
 from core.intervals import Interval, utc_now
 from core.load import contracts
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 
 TABLE = "backfills"
 SCHEMA = pa.schema(

@@ -9,7 +9,7 @@ from core import ledger, progress
 from core.errors import UsageError
 from core.intervals import Interval, runs_of
 from core.load import loading
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.sources import landing
 
 

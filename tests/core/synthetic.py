@@ -11,7 +11,7 @@ from pandera.pandas import Check, Column, DataFrameSchema
 
 from catalog.kinds import Candidate, Dataset, File, Gate, Model
 from core.intervals import DAY, Interval
-from core.load import loading
+from core.load import loading, recording
 from core.sources import landing
 
 START = date(2024, 1, 1)
@@ -52,7 +52,7 @@ def dataset(folder: Path, rows: pd.DataFrame, name: str = "buys", kind: type = s
     )
 
 
-def load(declared: Dataset, days: int = 50, start: date = START) -> loading.Loaded:
+def load(declared: Dataset, days: int = 50, start: date = START) -> recording.Loaded:
     interval = Interval(start, start + days * DAY)
     return loading.load(declared, interval, landing.land(declared, interval))
 

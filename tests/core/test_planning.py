@@ -6,7 +6,7 @@ import pytest
 from core import ledger, planning
 from core.errors import DataRefused
 from core.intervals import DAY, Interval
-from core.load import loading
+from core.load import recording
 from tests.core import synthetic
 from tests.core.load.test_loading import FIRST, SCHEMA, day_lines, load, orders, write
 
@@ -48,7 +48,7 @@ def test_of_a_dataset_where_the_latest_counts_missed_days_are_skipped_and_truste
     day = FIRST + 5 * DAY
     assert planning.days_to_load(declared, day) == days(5)
     assert planning.days_to_skip(declared, day) == days(2, 3, 4)
-    loading.skip(declared, planning.days_to_skip(declared, day))
+    recording.skip(declared, planning.days_to_skip(declared, day))
     load(declared, start=day)
     assert ledger.trust("orders", Interval(FIRST, day + DAY)).trusted
 
@@ -61,7 +61,7 @@ def test_skipped_days_are_left_to_a_person_where_that_is_declared(source: Path):
 
 def test_a_skipped_day_can_be_loaded_after_all(source: Path):
     declared = orders(source, catch_up="latest")
-    loading.skip(declared, days(2))
+    recording.skip(declared, days(2))
     loaded = load(declared, start=FIRST + 2 * DAY)
     assert (loaded.changed, loaded.rows_good) == (True, 10)
 

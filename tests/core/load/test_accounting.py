@@ -17,7 +17,7 @@ from catalog.kinds import Dataset, File, Reference
 from core import lake, ledger
 from core.errors import SourceEmpty
 from core.intervals import DAY, Interval
-from core.load import loading, requeue
+from core.load import loading, recording, requeue
 from core.sources import landing
 from tests.core.load.accounted import PEOPLE, SCHEMA, rows
 from tests.core.load.accounts import Sent, expected, found
@@ -66,7 +66,7 @@ def declare(folder: Path, files: Sequence[Sent], *, related: bool, share: float)
     )
 
 
-def load(declared: Dataset, within: Interval) -> loading.Loaded:
+def load(declared: Dataset, within: Interval) -> recording.Loaded:
     return loading.load(declared, within, landing.land(declared, within))
 
 

@@ -12,7 +12,7 @@ from catalog.kinds import Dataset, File
 from core import history, lake, ledger
 from core.errors import ContractBroken
 from core.intervals import DAY, Interval
-from core.load import contracts, loading
+from core.load import contracts, loading, recording
 from core.sources import landing
 
 FIRST = date(2026, 1, 30)
@@ -36,7 +36,7 @@ def send(folder: Path, day: date, header: str, *rows: str) -> None:
     (folder / f"orders-{day}.csv").write_text(text + "\n")
 
 
-def load(declared: Dataset, start: date = FIRST, days: int = 1, **kwargs: Any) -> loading.Loaded:
+def load(declared: Dataset, start: date = FIRST, days: int = 1, **kwargs: Any) -> recording.Loaded:
     interval = Interval(start, start + days * DAY)
     return loading.load(declared, interval, landing.land(declared, interval), **kwargs)
 

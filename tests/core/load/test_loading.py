@@ -9,7 +9,7 @@ from catalog.kinds import Dataset, File
 from core import lake, ledger
 from core.errors import SourceUnreachable
 from core.intervals import DAY, Interval
-from core.load import loading
+from core.load import loading, recording
 from core.sources import landing
 
 FIRST = date(2026, 1, 30)
@@ -36,7 +36,9 @@ def day_lines(day: date, count: int = 10, start: int = 0) -> list[str]:
     return [f"{start + n:05},{day}T0{n % 10}:00:00Z,{n}.5" for n in range(count)]
 
 
-def load(declared: Dataset, start: date = FIRST, days: int = 1, **kwargs: object) -> loading.Loaded:
+def load(
+    declared: Dataset, start: date = FIRST, days: int = 1, **kwargs: object
+) -> recording.Loaded:
     interval = Interval(start, start + days * DAY)
     return loading.load(declared, interval, landing.land(declared, interval), **kwargs)
 

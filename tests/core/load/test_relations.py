@@ -11,7 +11,7 @@ from catalog.kinds import Dataset, DeclarationError, File, Reference, Tolerance,
 from core import lake, ledger
 from core.errors import DataRefused, LakeBusy
 from core.intervals import DAY, Interval
-from core.load import contracts, loading, requeue
+from core.load import contracts, loading, recording, requeue
 from core.sources import landing
 
 FIRST = date(2026, 1, 30)
@@ -48,7 +48,7 @@ def shop(home: Path, tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-def load(declared: Dataset, start: date = FIRST, days: int = 1) -> loading.Loaded:
+def load(declared: Dataset, start: date = FIRST, days: int = 1) -> recording.Loaded:
     interval = Interval(start, start + days * DAY)
     return loading.load(declared, interval, landing.land(declared, interval))
 

@@ -23,7 +23,7 @@ from catalog.kinds import Cursor, Dataset, Http, LinkHeader, PageNumber
 from core import lake, ledger
 from core.errors import DayloopError, SourceFailed, SourceUnreachable, UsageError
 from core.intervals import DAY, Interval
-from core.load import loading
+from core.load import loading, recording
 from core.reader.pages import SEPARATOR
 from core.sources import fetching, landing, paging, pull
 from tests.core.alerting.local_receiver import Behaviour, Request, Server, serve
@@ -746,7 +746,7 @@ def orders(source: Http) -> Dataset:
     return Dataset(name="orders", owner="me", source=source, schema=SCHEMA, day="at")
 
 
-def load(declared: Dataset, interval: Interval) -> loading.Loaded:
+def load(declared: Dataset, interval: Interval) -> recording.Loaded:
     return loading.load(
         declared, interval, landing.land(declared, interval, lambda name: f"{TOKEN}\n")
     )
