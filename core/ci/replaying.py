@@ -122,9 +122,9 @@ def replay(dataset: Dataset, days: int, to: str, *, referenced: bool = False) ->
 
 
 def _contract(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
-    if contracts.versions(dataset.name)[-1]["contract"] == contracts.contract_hash(dataset):
-        return "unchanged", ()
     change = contracts.change(dataset)
+    if change.kind == "unchanged":
+        return change.kind, ()
     return change.kind, change.what or ("the source, or the code of a rule, changed",)
 
 

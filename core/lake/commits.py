@@ -113,21 +113,15 @@ def replace_small(
     Returns:
         Whether anything changed.
     """
-    found = open_table(table)
-    if found is not None:
-        before = rows_of(table, found, where)
-        names = rows.schema.names  # a table that was widened has them in another order
-        if {*before.schema.names} == {*names} and content.equal(before.select(names), rows):
-            return False
-    replace(
-        table,
-        rows.to_reader,
-        where,
-        schema=rows.schema,
-        partition_by=partition_by,
-        note=note,
-    )
-    return True
+    changed = False
+
+    def decide(before: pa.Table) -> pa.Table:
+        nonlocal changed
+        changed = not content.equal(before, rows)
+        return rows if changed else before
+
+    change(table, where, decide, schema=rows.schema, partition_by=partition_by, note=note)
+    return changed
 
 
 def change(

@@ -31,7 +31,7 @@ SCHEMA = pa.schema(
         "recorded_at": pa.timestamp("us", tz="UTC"),
     }
 )
-Kind = Literal["first", "additive", "rules", "breaking"]
+Kind = Literal["first", "unchanged", "additive", "rules", "breaking"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Change:
     """What a declaration is beside the one before it.
 
     Attributes:
-        kind: `first`; `additive`: columns came that old rows may lack; `rules`: the columns are
-            as they were; `breaking`: old rows do not fit.
+        kind: `first`; `unchanged`; `additive`: columns came that old rows may lack;
+            `rules`: the columns are as they were; `breaking`: old rows do not fit.
         what: each difference in words.
     """
 
@@ -98,6 +98,8 @@ def change(dataset: Dataset) -> Change:
     known = versions(dataset.name)
     if not known:
         return Change("first", ())
+    if known[-1]["contract"] == contract_hash(dataset):
+        return Change("unchanged", ())
     return compare(json.loads(known[-1]["declared"]), readable(dataset))
 
 
@@ -138,6 +140,8 @@ def day_column(dataset: str) -> str:
 
 def record(dataset: Dataset, changed: Change, *, now: datetime | None = None) -> None:
     """Adds the declaration as the newest version, unless it is that already."""
+    if changed.kind == "unchanged":
+        return
     contract = contract_hash(dataset)
 
     def decide(rows: pa.Table) -> pa.Table:
@@ -156,11 +160,4 @@ def record(dataset: Dataset, changed: Change, *, now: datetime | None = None) ->
         return pa.concat_tables([rows, pa.Table.from_pylist([row], schema=SCHEMA)])
 
     where = lake.equal(dataset=dataset.name)
-    known = lake.read(TABLE, where, columns=["version", "contract"])
-    if known is None or contract != _newest(known):
-        lake.change(TABLE, where, decide, schema=SCHEMA, partition_by=["dataset"])
-
-
-def _newest(known: pa.Table) -> str | None:
-    rows = known.sort_by("version")
-    return str(rows["contract"][-1]) if len(rows) else None
+    lake.change(TABLE, where, decide, schema=SCHEMA, partition_by=["dataset"])
