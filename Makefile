@@ -28,8 +28,9 @@ lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and a search for secrets
 	@$(BIN)/lint-imports
 	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline || test $$? -eq 3
 
-bench: $(DEV_LOCK)  ## speed and memory beside bare scripts, in a few minutes; ROWS=10000000 for the large ones
+bench: $(DEV_LOCK)  ## speed and memory beside bare scripts, in a few minutes; ROWS=10000000, PEERS="--kedro PYTHON"
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
+	@$(BIN)/python -m benchmarks.peers $(PEERS)
 
 lock:  ## compile requirements*.txt from pyproject.toml (needs uv)
 	$(call compile) -o requirements.txt

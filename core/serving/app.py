@@ -12,7 +12,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -21,10 +20,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import UsageError
 from core.intervals import utc_now
@@ -32,6 +29,7 @@ from core.serving import docs, http, page
 from core.serving.champion import Champion, Serving, one_thread_each
 from core.serving.log import Answered, RequestLog
 from core.serving.metrics import Metrics
+from core.serving.middleware import Counted, Guarded
 from core.serving.rows import Refused, parse
 
 TOKEN = "DAYLOOP_API_TOKEN"  # noqa: S105  the name of a setting
@@ -49,7 +47,6 @@ HEADERS = {
     408: {"connection": "close"},
     503: {"retry-after": "1"},
 }
-PROBES = ("/health", "/ready")  # open to all: an orchestrator shows no token
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -117,7 +114,7 @@ class Api:
             app.add_route(page.PATH, self._page.answer)
             paths.add(page.PATH)
         if self._token:
-            app.add_middleware(Guarded, api=self)
+            app.add_middleware(Guarded, refusal=self._unauthorized)
         app.add_middleware(Counted, metrics=self.metrics, paths=paths)
         app.openapi = lambda: docs.openapi(  # type: ignore[method-assign]
             model, self.serving.champion, protected=bool(self._token)
@@ -211,7 +208,7 @@ class Api:
         finally:
             self._waiting -= 1
 
-    def unauthorized(self, authorization: str, path: str) -> Response | None:
+    def _unauthorized(self, authorization: str, path: str) -> Response | None:
         """The refusal, unless this header shows the token."""
         scheme, _, given = authorization.partition(" ")
         bearer = given.strip() if scheme.lower() == "bearer" else ""
@@ -244,48 +241,6 @@ class Api:
 
     async def _failed(self, _: Request, error: Exception) -> Response:
         return self._problem(500, f"{type(error).__name__}; the server's log tells more")
-
-
-class Guarded:
-    """Lets nobody pass without the token, but to the probes."""
-
-    def __init__(self, app: ASGIApp, api: Api) -> None:
-        self._app, self._api = app, api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes it on, or refuses it before a byte of its body is read."""
-        passed: ASGIApp = self._app
-        if scope["type"] == "http" and scope["path"] not in PROBES:
-            shown = Headers(scope=scope).get("authorization", "")
-            passed = self._api.unauthorized(shown, scope["path"]) or passed
-        await passed(scope, receive, send)
-
-
-class Counted:
-    """Counts and times every request by its path, as far as it is one of ours."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: set[str]) -> None:
-        self._app, self._metrics, self._paths = app, metrics, paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes it on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun, status = time.perf_counter(), 500
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            path = scope["path"] if scope["path"] in self._paths else "other"
-            self._metrics.requests.labels(path, str(status)).inc()
-            self._metrics.seconds.labels(path).observe(time.perf_counter() - begun)
 
 
 def _scored(champion: Champion, body: bytes) -> tuple[bytes, Answered]:
