@@ -18,7 +18,7 @@ from catalog.kinds import Dataset, DeclarationError
 from core import home as places
 from core.errors import SourceRefused, UsageError
 from core.load import loading
-from core.load.loading import Loaded
+from core.load.recording import Loaded
 from core.scaffold.making import ColumnSeen, NewDataset, new_dataset
 from core.sources import landing
 from tests.conftest import ROOT
