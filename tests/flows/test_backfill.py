@@ -151,6 +151,7 @@ def killed(site: Project, home: Path, seconds: float) -> tuple[int, str]:
     landing, log = home / "landing" / "visits", home.with_name("log")
     before = landing.stat().st_mtime_ns if landing.exists() else 0
     env = {**os.environ, "DAYLOOP_HOME": str(home), "TMPDIR": str(home.parent)}
+    env["PREFECT_LOGGING_LEVEL"] = "INFO"
     with log.open("wb") as file:
         running = subprocess.Popen(
             site.command(*words()), cwd=site.root, env=env, stdout=file, stderr=file
