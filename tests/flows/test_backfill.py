@@ -26,7 +26,7 @@ from tests.flows.support import Server, alerts, contents, rows, until
 HALF_YEAR = Interval(date(2025, 1, 1), date(2025, 7, 1))
 CHUNKS = [Interval(date(2025, month, 1), date(2025, month + 1, 1)) for month in range(1, 7)]
 ROWS, BAD_EVERY = 20, 5  # rows of a day; days with one that is bad
-KILLS = int(os.environ.get("LONG_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("LONG_TEST_KILLS", "2"))
 ROUNDS = int(os.environ.get("LONG_TEST_ROUNDS", "2"))
 DECLARATION = """
 from pandera.pandas import Check, Column, DataFrameSchema

@@ -31,7 +31,7 @@ from tests.flows.support import Server, alerts, contents, models, rows, until
 
 DAY = date(1998, 4, 1)
 WHO = {"by": "Ann", "reason": "she has looked"}
-KILLS = int(os.environ.get("LONG_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("LONG_TEST_KILLS", "2"))
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.timeout(600 + 60 * KILLS)]
 
 
