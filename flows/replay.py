@@ -15,11 +15,13 @@ from datetime import date
 from pathlib import Path
 
 import catalog
+from catalog.kinds import Retrain
 from core.errors import UsageError
 from core.intervals import Interval
 from core.models.artifacts import Artifact
 from core.watch import replay as replaying
-from core.watch import replay_outcome, replay_plot
+from core.watch import replay_ahead, replay_outcome, replay_plot
+from core.watch.replay_ahead import Looked
 from core.watch.replay_outcome import Outcome
 
 log = logging.getLogger("dayloop")
@@ -80,8 +82,8 @@ def replay(
         spawn = multiprocessing.get_context("spawn")  # a fork would share Arrow's threads
         with ProcessPoolExecutor(os.cpu_count(), spawn, _begin, (past,)) as pool:
 
-            def look(artifact: Artifact, day: date) -> Future[replaying.Looked]:
-                return pool.submit(_look, model, artifact, day)
+            def look(served: Sequence[Artifact], day: date) -> Future[list[Looked]]:
+                return pool.submit(_look, model, [*rules.values()], served, day)
 
             watched = replaying.run(declared, datasets, rules, left, homes, look)
             pool.shutdown(cancel_futures=True)
@@ -104,7 +106,9 @@ def _begin(past: str) -> None:
     os.environ["DAYLOOP_HOME"] = past
 
 
-def _look(model: str, artifact: Artifact, day: date) -> replaying.Looked:
+def _look(
+    model: str, rules: Sequence[Retrain], served: Sequence[Artifact], day: date
+) -> list[Looked]:
     declared = catalog.model(model)
     datasets = {each: catalog.dataset(each) for each in declared.inputs}
-    return replaying.look(declared, datasets, artifact, day)
+    return replay_ahead.look(declared, datasets, rules, served, day)

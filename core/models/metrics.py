@@ -62,11 +62,12 @@ def sampled(metric: str, truth: npt.NDArray[np.bool_], scores: Array) -> Sampled
         loss = (scores - truth) ** 2
         return lambda picks: float(loss[picks].mean())
     group = _groups(scores)
+    group = _runs(group, truth) if metric == "roc_auc" else group
     count = int(group.max(initial=0)) + 1
     cell = np.where(truth, group, group + count)
 
     def value(picks: Picks) -> float:
-        rows = np.bincount(cell[picks], minlength=2 * count)
+        rows = np.bincount(cell.take(picks), minlength=2 * count)
         return _OF_GROUPS[metric](rows[:count], rows[count:])
 
     return value
@@ -87,6 +88,14 @@ def _groups(scores: Array) -> Picks:
     place = np.empty(len(scores), np.int64)
     place[order] = np.cumsum(np.r_[False, ranked[1:] != ranked[:-1]][: len(scores)])
     return place
+
+
+def _runs(group: Picks, truth: npt.NDArray[np.bool_]) -> Picks:
+    """Neighbouring scores with rows of the same one class taken as one: the ROC AUC stays it."""
+    kinds = (np.bincount(group, truth) > 0) + 2 * (np.bincount(group, ~truth) > 0)
+    begins = (kinds[1:] != kinds[:-1]) | (kinds[1:] == 3)
+    found: Picks = np.r_[0, np.cumsum(begins)][group]
+    return found
 
 
 def _roc_auc(positives: Array | Picks, negatives: Array | Picks) -> float:

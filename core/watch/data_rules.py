@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from statistics import mode
 
 from catalog.kinds import Dataset
@@ -15,47 +16,28 @@ from core.watch.finding import Finding
 def untrusted(dataset: Dataset) -> Iterator[Finding]:
     """Days that are refused, missing, or of which a load was cut off."""
     name, known = dataset.name, ledger.entries(dataset.name)
+    wrong = partial(Finding, rule="data", about=name)
     if not known:
-        yield Finding(
-            rule="data",
-            about=name,
-            evidence=f"{name} has never been loaded",
-            command=f"python -m flows etl {name}",
-        )
+        command = f"python -m flows etl {name}"
+        yield wrong(evidence=f"{name} has never been loaded", command=command)
         return
-    whole = Interval(known[0].day, known[-1].day + DAY)
     refused = [entry for entry in known if entry.status == "refused"]
     for entry in refused[-1:]:
         day, before = entry.day, f"{len(refused):,} days are refused, the last: "
         column = _column_of(name, day)
-        command = "quarantine" if column else "etl"
-        yield Finding(
-            rule="data",
-            about=name,
-            day=day,
-            column=column,
-            evidence=f"{before if refused[1:] else ''}{name} {day} was refused: {entry.reason}",
-            command=f"python -m flows {command} {name} --day {day}",
-        )
-    missing = runs_of(set(whole.days()) - {entry.day for entry in known})
-    for run in list(missing)[:1]:
-        yield Finding(
-            rule="data",
-            about=name,
-            day=run.start,
-            evidence=f"{name} {run} has not been loaded",
-            command=f"python -m flows backfill {name} --start {run.start} --end {run.end}",
-        )
-    table = lake.open_table(name)
-    if table and (days := ledger.in_flux(table, known)):
-        run = Interval(min(days), max(days) + DAY)
-        yield Finding(
-            rule="data",
-            about=name,
-            day=run.start,
-            evidence=f"a load of {name} {run} was cut off, or is under way",
-            command=f"python -m flows backfill {name} --start {run.start} --end {run.end}",
-        )
+        command = f"python -m flows {'quarantine' if column else 'etl'} {name} --day {day}"
+        said = f"{before if refused[1:] else ''}{name} {day} was refused: {entry.reason}"
+        yield wrong(day=day, column=column, evidence=said, command=command)
+    whole, table = Interval(known[0].day, known[-1].day + DAY), lake.open_table(name)
+    missing = list(runs_of(set(whole.days()) - {entry.day for entry in known}))
+    torn = ledger.in_flux(table, known) if table else ()
+    gaps = [(f"{name} {run} has not been loaded", run) for run in missing[:1]]
+    if torn:
+        run = Interval(min(torn), max(torn) + DAY)
+        gaps.append((f"a load of {name} {run} was cut off, or is under way", run))
+    for said, run in gaps:
+        command = f"python -m flows backfill {name} --start {run.start} --end {run.end}"
+        yield wrong(day=run.start, evidence=said, command=command)
 
 
 def _column_of(dataset: str, day: date) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,45 +40,44 @@ def findings(model: Model, datasets: Mapping[str, Dataset]) -> Iterator[Finding]
     if scored and (not watched or max(watched) < max(scored)):
         yield from _unwatched(model, datasets, morning, scored, watched)
     if broken and not traced:
-        tried = any(each.number > champion.number for each in registry.versions(model.name))
+        number = champion.number
+        tried = any(each.number > number for each in registry.versions(model.name))
         retrain = f"python -m flows retrain {model.name} --as-of {morning}"
         yield Finding(
             rule="model",
             about=model.name,
-            version=champion.number,
+            version=number,
             day=broken.day,
-            evidence=f"version {champion.number} of {broken.day}: {_words(broken)}",
+            evidence=f"version {number} of {broken.day}: {_words(broken)}",
             command=f"python -m flows models {model.name}" if tried else retrain,
         )
 
 
 def _unpromoted(model: Model, datasets: Mapping[str, Dataset], morning: date) -> Iterator[Finding]:
     name, versions = model.name, registry.versions(model.name)
+    wrong = partial(Finding, rule="deployment", about=name)
+    retrain = f"python -m flows retrain {name} --as-of {morning}"
     if versions:
         newest = versions[-1]
         plural = f"{len(versions)} versions are" if versions[1:] else "a version is"
+        said = f"{plural} trained, none serves; {newest.number} is {newest.state}, the gate said"
         waits = newest.state not in ("rejected", "retired")
-        yield Finding(
-            rule="deployment",
-            about=name,
+        yield wrong(
             version=newest.number,
-            evidence=f"{plural} trained, none serves; {newest.number} is {newest.state}, the gate "
-            f"said {newest.events[0].reason}",
-            command=f'python -m flows promote {name} {newest.number} --by NAME --reason "..."'
-            if waits
-            else f"python -m flows retrain {name} --as-of {morning}",
+            evidence=f"{said} {newest.events[0].reason}",
+            command=_by_hand("promote", name, newest.number) if waits else retrain,
         )
         return
     try:
         training.plan(model, {each: datasets[each] for each in model.inputs}, morning)
     except NotTrained:
         return  # its data are too young, or the first rule speaks of them
-    yield Finding(
-        rule="deployment",
-        about=name,
-        evidence=f"{name} was never trained, and its data would do as of {morning}",
-        command=f"python -m flows retrain {name} --as-of {morning}",
-    )
+    said = f"{name} was never trained, and its data would do as of {morning}"
+    yield wrong(evidence=said, command=retrain)
+
+
+def _by_hand(verb: str, model: str, number: int) -> str:
+    return f'python -m flows {verb} {model} {number} --by NAME --reason "..."'
 
 
 def _unserved(
@@ -85,30 +85,25 @@ def _unserved(
 ) -> Iterator[Finding]:
     from core.serving.log import requests  # and what serving needs with it
 
-    name, number = model.name, champion.number
-    since = f"{champion.events[-1].at:%Y-%m-%d}"
-    score = f"python -m flows score {name} --day {morning}"
+    name, number, said = model.name, champion.number, ""
+    wrong = partial(Finding, rule="deployment", about=name)
     asked = lake.open_table(requests(name))
     if scored and (morning - max(scored)).days > 1:
         said = f"scores end on {max(scored)}, data go on to {morning - DAY}"
     elif not scored and not (asked and asked.count()):
+        since = f"{champion.events[-1].at:%Y-%m-%d}"
         said = f"version {number} is champion since {since} and has scored nothing lately"
-    else:
-        said = ""
     if said:
-        yield Finding(rule="deployment", about=name, version=number, evidence=said, command=score)
+        command = f"python -m flows score {name} --day {morning}"
+        yield wrong(version=number, evidence=said, command=command)
     for each in registry.versions(name):
-        good = each.number > number and each.events[0].reason.startswith("promote")
-        if good and each.state in ("registered", "approved"):
+        reason = each.events[0].reason
+        better = each.number > number and reason.startswith("promote")
+        if better and each.state in ("registered", "approved"):
             verb = "promote" if each.state == "approved" else "approve"
-            yield Finding(
-                rule="deployment",
-                about=name,
-                version=each.number,
-                evidence=f"version {each.number} waits, {number} serves; the gate said "
-                f"{each.events[0].reason}",
-                command=f'python -m flows {verb} {name} {each.number} --by NAME --reason "..."',
-            )
+            said = f"version {each.number} waits, {number} serves; the gate said {reason}"
+            command = _by_hand(verb, name, each.number)
+            yield wrong(version=each.number, evidence=said, command=command)
 
 
 def _traced(

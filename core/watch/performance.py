@@ -1,9 +1,11 @@
 """Performance: what a day's predictions are expected to be worth, and what they were."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.compute as pc
 
@@ -12,7 +14,7 @@ from core import lake, ledger
 from core.errors import ModelRefused
 from core.intervals import DAY, Interval
 from core.models import artifacts, features, registry, scoring
-from core.models.features import Datasets, Versions
+from core.models.features import Datasets
 from core.models.metrics import Estimate, less_is_better
 from core.models.registry import Version
 from core.models.slices import Masks, masks
@@ -106,11 +108,15 @@ def realised_of(model: Model, datasets: Datasets, day: date) -> list[Realised]:
         return []
     number = rows["model_version"][0].as_py()
     manifest = version_of(model.name, number)[1]
-    known = None
+    scores = rows.select(["entity", "score"]).to_pandas().set_index("entity")["score"].sort_index()
+    truth = features.labels_of(model, datasets, versions, pd.Series(scores.index), day).to_numpy()
+    slices: Masks = {}
     if model.slices and len(_promises(manifest)) > 1:
         known = features.snapshot(model, datasets, versions, day).features
-    scores = rows.select(["entity", "score"]).to_pandas().set_index("entity")["score"]
-    return realise(model, datasets, versions, day, number, manifest, scores, known)
+        slices = masks_of(model, known, scores.index)
+    found = realise(model, day, number, manifest, np.asarray(scores, np.float64), truth, slices)
+    before = performance_table.estimated(model.name, day, number)
+    return [replace(each, estimated=before.get(each.slice)) for each in found]
 
 
 def trusted(model: Model, day: date) -> dict[str, int]:
@@ -124,44 +130,34 @@ def trusted(model: Model, day: date) -> dict[str, int]:
 
 def realise(
     model: Model,
-    datasets: Datasets,
-    versions: Versions,
     day: date,
     number: int,
     manifest: dict[str, Any],
-    scores: "pd.Series[float]",
-    known: pd.DataFrame | None,
+    scores: Array,
+    truth: npt.NDArray[np.bool_],
+    slices: Masks,
 ) -> list[Realised]:
     """The metrics of a day's predictions, overall and by slice.
 
     Args:
         model: that predicted.
-        datasets: its inputs.
-        versions: of their tables, trusted over the horizon.
         day: of the predictions.
         number: of the version that predicted.
         manifest: of that version.
-        scores: by the entity's name.
-        known: features of that day, for the slices.
+        scores: that it gave, the entities in the order of their names.
+        truth: their labels.
+        slices: which of them belong to each.
     """
-    promises, scores = _promises(manifest), scores.sort_index()
-    names, values = pd.Series(scores.index), np.asarray(scores, np.float64)
-    truth = features.labels_of(model, datasets, versions, names, day).to_numpy()
-    slices = {} if known is None else masks_of(model, known, scores.index)
-    slices[""] = np.ones(len(scores), bool)
-    before, found = performance_table.estimated(model.name, day, number), []
-    for name in sorted(slices.keys() & promises.keys()):
-        within, promised = slices[name], promises[name]
-        value = reference.metric_of(model, truth[within], values[within])
+    promises, found = _promises(manifest), []
+    parts = slices | {"": np.ones(len(scores), bool)}
+    for name in sorted(parts.keys() & promises.keys()):
+        within, promised = parts[name], promises[name]
+        value = reference.metric_of(model, truth[within], scores[within])
         if value is None:
             continue
         verdict = "decayed" if _is_worse(model, value, promised) else "as promised"
         count = int(within.sum())
-        found.append(
-            Realised(
-                day, number, model.metric, value, promised, count, verdict, name, before.get(name)
-            )
-        )
+        found.append(Realised(day, number, model.metric, value, promised, count, verdict, name))
     return found
 
 

@@ -4,41 +4,30 @@ It runs the loop's own functions, on a copy of the tables in a scratch home: fea
 before the morning, fits, gate, scores, drift, and metrics as their labels come. A policy matters
 from the first champion on, so until then there is one past; then each policy goes on in a home
 of its own, with the tables and the fitted models of all: what one has fitted, none fits again.
-What is seen of a day depends on the model that serves alone: it is looked at once for all
-policies, ahead of time and in other processes, its labels too; a morning gets those that have
-matured by then.
 """
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache, partial
 from pathlib import Path
-
-import pandas as pd
 
 from catalog.kinds import Model, Retrain
 from core import home, lake, ledger, progress
 from core.ci import scratch
 from core.errors import NotTrained, UsageError
 from core.intervals import DAY, Interval
-from core.models import artifacts, features, gate, registry, scoring, training
-from core.models.artifacts import Artifact
+from core.models import gate, registry, scoring, training
 from core.models.features import Datasets
-from core.models.slices import masks
-from core.watch import monitoring, performance, policy
+from core.watch import policy
 from core.watch.monitoring import Watched
 from core.watch.performance_table import Realised
+from core.watch.replay_ahead import Ahead, Submit
 
 log = logging.getLogger("dayloop")
 MODELS, TABLES = "models", "tables"
-AHEAD_DAYS = 10
-Looked = Watched | None
-Submit = Callable[[Artifact, date], "Future[Looked]"]
 OFF = Retrain(every_days=0, on_drifted=0, on_decay=False, on_estimated_drop=False)
 
 
@@ -125,41 +114,43 @@ def fork(of: str, to: str, inputs: Iterable[str]) -> None:
         Path(to, each).symlink_to(Path(of, each))
 
 
-def look(model: Model, datasets: Datasets, artifact: Artifact, day: date) -> Looked:
-    """What would be seen of a day if this model served on it; writes nothing."""
-    try:
-        versions, _ = scoring.fresh(model, day)
-    except NotTrained:
-        return None
-    estimator, manifest = _loaded(artifact)
-    known = features.snapshot(model, datasets, versions, day).features
-    found = scoring.predict(model, estimator, manifest, known)
-    slices = masks(model, known)
-    measured = monitoring.measure(model, artifact, manifest, known, found, slices, {})
-    estimated = performance.estimate(model, day, 0, manifest, found, slices)
-    scores, realised = pd.Series(found, known.index.astype("str")), []
-    if horizon := performance.trusted(model, day):
-        given = (horizon, day, 0, manifest, scores, known)
-        realised = performance.realise(model, datasets, *given)
-    return Watched(model.name, day, 0, tuple(measured), tuple(realised), True, tuple(estimated))
+class Course:
+    """How it goes by one policy: what was watched, what serves, which labels are to come."""
 
+    def __init__(self, model: Model, rule: Retrain, at: str) -> None:
+        self.watched: list[Watched] = []
+        self._model, self._rule, self._at = model, rule, at
+        self._waiting: dict[date, tuple[Realised, ...]] = {}
+        self._look_up()
 
-_loaded = lru_cache(maxsize=4)(artifacts.load)
+    def _look_up(self) -> None:
+        with scratch.at(self._at):
+            champion = registry.champion(self._model.name)
+            assert champion is not None
+            self.serving, self._number = champion.artifact, champion.number
+            self._past = policy.past(self._model.name, champion.number)
 
+    def morning(self, datasets: Datasets, day: date, found: Watched) -> None:
+        """Decides by what is seen, of labels those that are known by then, and trains."""
+        self._waiting[day] = tuple(replace(e, version=self._number) for e in found.realised)
+        due = [each for each in self._waiting if each <= scoring.matured(self._model, day)]
+        realised = tuple(one for each in due for one in self._waiting.pop(each))
+        watched = replace(found, version=self._number, realised=realised)
+        self.watched.append(watched)
+        with scratch.at(self._at):
+            known = policy.signals(self._model, watched, day, self._past, self._first_drifted)
+            if policy.decide(self._rule, day, known).action != "retrain":
+                return
+            if day == self._past.champion_as_of:  # on the first one's morning it was
+                return
+            with suppress(NotTrained):
+                _train(self._model, datasets, day)
+        self._look_up()
 
-class Ahead:
-    """Has mornings looked at before it is their turn, each once, whichever policies ask."""
-
-    def __init__(self, submit: Submit, mornings: Interval) -> None:
-        self._submit, self._end = submit, mornings.end
-        self._asked: dict[tuple[Artifact, date], Future[Looked]] = {}
-
-    def __call__(self, artifact: Artifact, day: date) -> Looked:
-        """What is seen of a day; None of one that cannot be scored."""
-        for each in Interval(day, min(day + AHEAD_DAYS * DAY, self._end)).days():
-            if (artifact, each) not in self._asked:
-                self._asked[artifact, each] = self._submit(artifact, each)
-        return self._asked[artifact, day].result()
+    def _first_drifted(self, version: int, day: date) -> Sequence[str]:
+        either = Interval(day, day + 2 * DAY)
+        same = (e.drifted for e in self.watched if e.version == version and e.day in either)
+        return next(same, ())
 
 
 def run(
@@ -181,43 +172,13 @@ def run(
         submit: has `look` run, in another process or at once.
     """
     ahead = Ahead(submit, mornings)
-    seen: dict[str, list[Watched]] = {name: [] for name in rules}
-    waiting: dict[str, dict[date, list[Realised]]] = {name: {} for name in rules}
+    courses = {name: Course(model, rule, at[name]) for name, rule in rules.items()}
     for day in progress.each([*mornings.days()], "mornings"):
-        for name, rule in rules.items():
-            with scratch.at(at[name]):
-                watched = _watched(model, day, ahead, waiting[name])
-                if watched is None:  # the day before is refused: such a day nothing happens
-                    continue
-                seen[name].append(watched)
-                first = partial(_first_drifted, seen[name])
-                known = policy.signals(model, watched, day, first)
-                trains = policy.decide(rule, day, known).action == "retrain"
-                if trains and day > mornings.start:  # on the first one's morning it was
-                    with suppress(NotTrained):
-                        _train(model, datasets, day)
-    return seen
-
-
-def _first_drifted(seen: Sequence[Watched], version: int, day: date) -> Sequence[str]:
-    either = Interval(day, day + 2 * DAY)
-    return next((e.drifted for e in seen if e.version == version and e.day in either), ())
-
-
-def _watched(
-    model: Model, day: date, ahead: Ahead, waiting: dict[date, list[Realised]]
-) -> Watched | None:
-    """What is seen on a morning: of labels, those that are known by then."""
-    champion = registry.champion(model.name)
-    assert champion is not None
-    found = ahead(champion.artifact, day)
-    if found is None:
-        return None
-    number = champion.number
-    waiting[day] = [replace(each, version=number) for each in found.realised]
-    due = [each for each in sorted(waiting) if each <= scoring.matured(model, day)]
-    realised = [one for each in due for one in waiting.pop(each)]
-    return replace(found, version=number, realised=tuple(realised))
+        ahead.ask([each.serving for each in courses.values()], day)
+        for each in courses.values():
+            if found := ahead.seen(each.serving, day):  # else the day before is refused
+                each.morning(datasets, day, found)
+    return {name: each.watched for name, each in courses.items()}
 
 
 def _train(model: Model, datasets: Datasets, as_of: date) -> str:

@@ -72,7 +72,7 @@ class Sample:
         looked_into = np.zeros(CELLS, bool)
         looked_into[_cells(points, low, high, scale)] = True
         looked_into[_holding(_places(levels, len(there)), starts)] = True
-        found = _distinct(there[looked_into[cell]])
+        found = _distinct(there[looked_into.take(cell)])
         counts[looked_into], sums[looked_into] = 0, 0.0
         others, sums = np.cumsum(counts) - counts, np.cumsum(sums) - sums
         return cls(len(data), len(there), *found, starts, others, sums, low, high, scale)
@@ -115,6 +115,13 @@ class Sample:
 
 
 def _distinct(data: Array) -> tuple[Array, Places]:
+    """The distinct values, ascending, and how many numbers lie before each, and all."""
+    if len(data) >= FEWEST and data.min() >= 0 and data.max() < CELLS:
+        whole = data.astype(np.int64)
+        if np.array_equal(whole, data):  # flags and counts: counted in a fifth of the time
+            of_each = np.bincount(whole)
+            known = np.flatnonzero(of_each)
+            return known.astype(np.float64), np.r_[0, np.cumsum(of_each[known])]
     values, counts = np.unique(data, return_counts=True)
     return values, np.r_[0, np.cumsum(counts)]
 

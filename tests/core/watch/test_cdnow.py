@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import catalog
-from catalog.kinds import Model
+from catalog.kinds import Gate, Model
 from catalog.models import churn
 from core.intervals import Interval
 from core.load import loading
@@ -16,6 +16,7 @@ from core.models import registry, scoring, training
 from core.sources import landing
 from core.watch import monitoring
 from core.watch.monitoring import Watched
+from tests.core.watch.replays import replayed
 
 AS_OF, BEFORE = date(1997, 3, 20), date(1997, 3, 22)
 APRIL = (date(1997, 4, 1), date(1997, 4, 10), date(1997, 4, 30))
@@ -60,3 +61,18 @@ def test_of_those_who_bought_lately_nothing_has_moved_before_the_stop_and_much_a
     assert before.drifted == ()
     for watched in april:
         assert {"tenure_days", "orders"} <= {*watched.drifted}
+
+
+@pytest.mark.usefixtures("early")
+def test_a_replay_of_that_spring_alarms_in_april_and_retrains_where_drift_asks(
+    tmp_path: Path,
+) -> None:
+    changes = {"features": of_the_last_four_weeks, "slices": {}, "gate": Gate(floor=0.0)}
+    recent = replace(churn.model, horizon_days=10, candidates=churn.model.candidates[:1], **changes)
+    start, end = date(1997, 3, 20), date(1997, 4, 11)
+    found = replayed(recent, SALES, tmp_path, ("never", "drift"), start, end)
+    never, drift = found["never"], found["drift"]
+    assert never.alarms[0].day > date(1997, 3, 25)
+    [april] = [each for each in never.alarms if each.day == date(1997, 4, 2)]
+    assert {"tenure_days", "recency_days", "orders", "score"} <= {*april.drifted}
+    assert [each.as_of.day for each in drift.retrained if each.as_of.month == 3] == [27]

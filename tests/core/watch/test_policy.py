@@ -56,12 +56,25 @@ def test_drift_that_there_was_when_it_was_last_trained_asks_for_nothing() -> Non
 
 
 def test_a_decay_that_retraining_has_not_mended_is_a_persons() -> None:
-    known = {"champion_as_of": ago(100), "decayed": DECAYED}
+    known = {"champion_as_of": ago(100), "refused": 1, "decayed": DECAYED}
     found = policy.decide(RULE, TODAY, Signals(last_as_of=ago(3), **known))
     assert found.action == "escalate"
     assert "trained again as of 2024-02-27" in found.reason
-    later = policy.decide(RULE, TODAY, Signals(last_as_of=ago(7), **known))
+    later = policy.decide(RULE, TODAY, Signals(last_as_of=ago(14), **known))
     assert later.action == "retrain"
+
+
+@pytest.mark.parametrize("signal", ["decayed", "estimated_drop"])
+def test_what_trainings_do_not_mend_is_trained_for_less_and_less_often(signal: str) -> None:
+    rule, begun = replace(RULE, every_days=0), date(2024, 1, 1)
+    trained, days = [begun], [begun + timedelta(days=n) for n in range(10, 120)]
+    for day in days:
+        known = {"champion_as_of": begun, "refused": len(trained) - 1, signal: DECAYED}
+        if policy.decide(rule, day, Signals(last_as_of=trained[-1], **known)).action == "retrain":
+            trained.append(day)
+    assert [(day - begun).days for day in trained] == [0, 10, 24, 52, 108]
+    moved = Signals(last_as_of=begun, refused=3, **{signal: DECAYED}, drifted=("a", "b"))
+    assert policy.decide(rule, begun + timedelta(days=7), moved).action == "retrain"
 
 
 def test_a_policy_that_asks_for_nothing_never_retrains() -> None:
@@ -98,7 +111,8 @@ def train(model: Any, shop: Any, days: int, promoted: bool = True) -> None:
 def test_new_rows_are_those_since_the_last_training(watched: tuple[Any, Any]) -> None:
     model, seen = watched
     known = policy.signals(model, seen, on(35))
-    assert (known.last_as_of, known.champion_as_of) == (on(30), on(30))
+    assert (known.last_as_of, known.champion_as_of, known.new_rows) == (on(30), on(30), 0)
+    known = policy.signals(replace(model, retrain=RULE), seen, on(35))
     at = lake.read("buys", columns=["at"])["at"].to_pylist()
     assert known.new_rows == sum(on(30) <= each.date() < on(35) for each in at)
 
@@ -115,7 +129,7 @@ def test_what_had_drifted_when_it_was_trained_is_what_was_watched_that_day_or_th
     train(model, {"buys": synthetic.dataset(tmp_path, synthetic.buys())}, 35, promoted=False)
     later = replace(seen, day=on(40), drift=(moved, replace(moved, feature="count")))
     known = policy.signals(model, later, on(40))
-    assert known.newly_drifted == ["count"]
+    assert (known.newly_drifted, known.refused) == (["count"], 1)
 
 
 def test_asked_again_after_training_that_day_the_lake_says_the_same(

@@ -2,7 +2,6 @@
 
 import xml.etree.ElementTree as xml
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,11 +14,11 @@ from core.ci import scratch
 from core.errors import NotTrained, UsageError
 from core.intervals import Interval
 from core.models import registry, runs, training
-from core.models.artifacts import Artifact
 from core.models.metrics import Estimate
 from core.watch import replay, replay_outcome, replay_plot
 from core.watch.replay_outcome import Alarm, Measured, Outcome
 from tests.core import synthetic
+from tests.core.watch import replays
 
 MODEL = synthetic.model(horizon_days=6, retrain=Retrain(every_days=7, cooldown_days=7))
 DAYS, FIRST = 32, 19  # the first morning whose candidate reaches the floor
@@ -38,24 +37,7 @@ def lake(folder: Path, days: int) -> dict[str, Any]:
 def replayed(
     shop: dict[str, Any], folder: Path, names: tuple[str, ...], end: int = DAYS
 ) -> dict[str, Outcome]:
-    rules = replay.policies(MODEL, names)
-    mornings = replay.span(MODEL, on(FIRST), on(end))
-    past, homes = str(folder / "past"), {name: str(folder / name) for name in names}
-    replay.seed(MODEL, past)
-    left = replay.begin(MODEL, shop, mornings, past)
-    for to in homes.values():
-        replay.fork(past, to, MODEL.inputs)
-
-    def look(artifact: Artifact, day: date) -> "Future[replay.Looked]":
-        found: Future[replay.Looked] = Future()
-        found.set_result(replay.look(MODEL, shop, artifact, day))
-        return found
-
-    watched = replay.run(MODEL, shop, rules, left, homes, look)
-    return {
-        name: replay_outcome.outcome(MODEL, name, left, watched[name], to)
-        for name, to in homes.items()
-    }
+    return replays.replayed(MODEL, shop, folder, names, on(FIRST), on(end))
 
 
 def test_policies_go_side_by_side_share_their_fits_and_only_read_the_lake(

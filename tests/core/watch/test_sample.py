@@ -42,6 +42,15 @@ def test_of_many_numbers_few_are_sorted() -> None:
     assert quick.upto[-1] < 0.2 * ROWS
 
 
+@pytest.mark.parametrize("step", [1.0, -1.0, 0.5, 1e6])
+def test_flags_and_counts_are_told_apart_as_if_they_were_sorted(step: float) -> None:
+    data = step * RANDOM.poisson(3, ROWS)
+    found, (values, counts) = Sample.of(data), np.unique(data, return_counts=True)
+    assert np.array_equal(found.values, values)
+    assert np.array_equal(np.diff(found.upto), counts)
+    assert (found.upto[0], found.upto[-1]) == (0, ROWS)
+
+
 def test_the_p_value_of_many_rows_is_that_of_scipy() -> None:
     from scipy.stats import kstwo
 
