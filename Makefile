@@ -7,7 +7,7 @@ RUN_LOCK := $(call lock,requirements.txt)
 DEV_LOCK := $(call lock,requirements.txt requirements-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run server test lint bench lock sbom clean
+.PHONY: help run server dev test lint bench lock sbom clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,8 @@ run: $(RUN_LOCK)  ## the main job on the sample data: history, first model, firs
 
 server: $(RUN_LOCK)  ## Prefect's server with its page, all deployments and a worker, until Ctrl-C
 	@$(BIN)/python deployments/server.py
+
+dev: $(DEV_LOCK)  ## the environment with all that tests, linters and benchmarks need
 
 test: $(DEV_LOCK) lint  ## all tests and checks
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -64,6 +64,9 @@ class Source:
         encoding: how text is encoded.
         date_formats: for each date column that is not ISO 8601, its strptime format.
         timezone: of times that name no offset; a date without a time is a day in UTC.
+        decimal: what stands before the decimals of numbers in delimited text.
+        thousands: what may stand between groups of three digits there; empty for nothing.
+        na_values: words that stand for nothing there, in columns of any type but text.
         records: of JSON pages, where the list of rows stands in one: keys with dots between
             them; empty where the page is the list.
         max_bytes: what unpacks to more is refused.
@@ -73,6 +76,9 @@ class Source:
     encoding: str = "utf-8"
     date_formats: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
+    decimal: str = field(default=".", repr=False)  # as `contract_hash` knows
+    thousands: str = field(default="", repr=False)
+    na_values: tuple[str, ...] = field(default=(), repr=False)
     records: str = ""
     max_bytes: int = 16 << 30
 
@@ -90,6 +96,14 @@ class Source:
             is_known("".encode, self.encoding), "source.encoding", f"no encoding '{self.encoding}'"
         )
         require(is_known(ZoneInfo, self.timezone), "source.timezone", f"no zone '{self.timezone}'")
+        require(self.decimal in (".", ","), "source.decimal", "must be '.' or ','")
+        require(
+            self.thousands == "" or (len(self.thousands) == 1 and not self.thousands.isalnum()),
+            "source.thousands",
+            "must be one character that is no letter or digit, or empty",
+        )
+        require(self.thousands != self.decimal, "source.thousands", "must not be source.decimal")
+        require(isinstance(self.na_values, tuple), "source.na_values", "must be a tuple of texts")
         require(self.max_bytes > 0, "source.max_bytes", "must be above 0")
 
     @property
@@ -115,7 +129,8 @@ class File(Source):
     """Files that are landed byte for byte.
 
     A file's name says what it is: csv, tsv or txt (delimited text) or jsonl (one JSON object
-    a line), each plain, gz or zst; or parquet.
+    a line), each plain, gz or zst; parquet; or json, with a list of objects at `records`. In
+    delimited text the first column may have no name in the header: it is called `unnamed`.
 
     Attributes:
         path: where it is, relative to the project, or on an object store (`s3://`, `gs://`,
@@ -128,9 +143,8 @@ class File(Source):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(bool(self.path), "source.path", "must not be empty")
-        right = extension(self.path) not in ("", ".json")
-        said = f"'{self.path}' is not a csv, tsv, txt or jsonl file (plain, gz or zst) or parquet"
-        require(right, "source.path", said)
+        said = f"'{self.path}' is not csv, tsv, txt or jsonl (plain, gz or zst), json or parquet"
+        require(bool(extension(self.path)), "source.path", said)
 
     @property
     def daily(self) -> bool:

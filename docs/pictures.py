@@ -6,7 +6,6 @@ Prefect shows of the last `daily`, `run.png`.
 """
 
 import os
-import pty
 import re
 import shutil
 import socket
@@ -22,6 +21,11 @@ import httpx
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.flows.terminal import on_a_terminal  # noqa: E402 the project is not installed
 
 COLUMNS = 128
 FONT = "font-family: 'DejaVu Sans Mono', monospace; font-size: 14px; line-height: 1.35"
@@ -47,7 +51,7 @@ def main() -> None:
         subprocess.run(
             [sys.executable, "-m", "flows", "report", "--to", str(report)],
             env={**os.environ, "DAYLOOP_HOME": str(Path(folder) / "home")},
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             check=True,
         )
         _photograph(report.as_uri(), "report.png", 1200, 1280)
@@ -109,25 +113,8 @@ def _photograph(address: str, name: str, width: int, height: int) -> None:
 
 
 def _printed(home: Path) -> str:
-    master, slave = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-m", "flows", "demo"],
-        env={**os.environ, "DAYLOOP_HOME": str(home), "COLUMNS": str(COLUMNS)},
-        cwd=Path(__file__).parent.parent,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    parts = []
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # the other end is closed
-            break
-        parts.append(part)
-    if running.wait():
-        sys.exit("the demo failed")
-    said = b"".join(parts).decode().replace("\r\n", "\n")
+    where = {"DAYLOOP_HOME": str(home), "COLUMNS": str(COLUMNS)}
+    said = on_a_terminal("-m", "flows", "demo", **where).replace("\r\n", "\n")
     # Without the line on how long it takes, which is drawn over again and again and then cleared.
     said = re.sub(r"[^\n]*\n(\x1b\[\?25h)?\r\x1b\[1A\x1b\[2K", "", said)
     return re.sub(r"[^\n]*\r\x1b\[2K|\x1b\[\?25[lh]", "", said)

@@ -28,7 +28,7 @@ TABLES = {  # by name: the module whose SCHEMA it has, and what a row is
     "<model>_predictions": ("core.models.scoring", "a score of an entity on a day"),
     "<model>_requests": ("core.serving.log", "a row that the API was asked for, with `--log`"),
     "drift": ("core.watch.monitoring", "how far a feature, or the score, has moved on a day"),
-    "performance": ("core.watch.performance", "a metric of a day's predictions"),
+    "performance": ("core.watch.performance_table", "a metric of a day's predictions"),
     "decisions": ("core.watch.policy", "a model-day: retrain, ignore or escalate, and why"),
     "outbox": ("core.alerting.outbox_table", "an event of an alert: queued, delivered, failed"),
 }

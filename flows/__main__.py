@@ -5,6 +5,7 @@ A verb's module, and Prefect with it, is imported only when the verb runs.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
@@ -93,7 +94,9 @@ def _run(words: list[str]) -> Any:
 
 
 def _in_one_line(mistake: CycloptsError) -> str:
-    return " ".join(str(mistake).split()).rstrip(".")
+    words = " ".join(str(mistake).split()).rstrip(".")
+    words = re.sub(r"Unused Tokens: \[(.*)\]", r"\1 is more than it takes", words)
+    return re.sub(r"\d+ validation errors? for \S+ (.*?) \[type=.*", r"\1", words)  # pydantic's own
 
 
 def _reported(words: list[str]) -> AbstractContextManager[object]:
@@ -128,6 +131,7 @@ def _quiet_prefect() -> None:
     # What a person at a terminal wants to read; in a worker the settings of prefect.yaml hold.
     for name, value in {
         "DO_NOT_TRACK": "1",
+        "PREFECT_CLIENT_MAX_RETRIES": "7",  # 5 were too few where 8 begin at once, on SQLite
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # as in prefect.yaml: else it looks dead
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "dayloop",

@@ -17,8 +17,8 @@ def new(
 
     Args:
         name: of the dataset, and of its table.
-        sample: a file (csv, tsv, txt or jsonl, plain, gz or zst; parquet), a pattern with `*`,
-            `?` or `{day}` for the ISO date, or the http(s) address of JSON or CSV.
+        sample: a file (csv, tsv, txt or jsonl, plain, gz or zst; json; parquet), a pattern with
+            `*`, `?` or `{day}` for the ISO date, or the http(s) address of JSON or CSV.
         key: columns that no two rows share, with commas between them.
         day: the column that says to which day a row belongs; the likeliest when left out.
         date_format: strptime format of dates that could be read in several ways.

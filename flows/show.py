@@ -88,7 +88,9 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     columns = tuple(columns)
     # Escaped: a bad row's value may look like markup.
     cells = [[f"{c:,}" if isinstance(c, int) else escape(str(c)) for c in row] for row in rows]
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    if title:  # not the table's own, which would be folded to its width
+        console().print(f"[italic]{escape(title)}[/italic]")
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.show_header = any(columns)
     for place, column in enumerate(columns):
         number = column.endswith("#")
@@ -103,16 +105,23 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     console().print(shown)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def commands(pairs: Iterable[tuple[str, str]]) -> None:
     """Prints the next commands to try, each with what it is for."""
-    pairs = tuple(pairs)
-    if not pairs:
+    shown = [(each.replace("python ", f"{_python()} ", 1), purpose) for each, purpose in pairs]
+    if not shown:
         return
-    grid = Table.grid(padding=(0, 2))
-    for command, purpose in pairs:
-        command = command.replace("python ", f"{_python()} ", 1)
-        grid.add_row(f"  {command}", f"[dim]{purpose}[/dim]")
-    console().print("Next", grid, sep="\n")
+    out = console()
+    width, widest = (max(len(words[n]) for words in shown) for n in (0, 1))
+    fits = width + widest + 4 <= out.width  # else a purpose stands below: a command is not cut
+    out.print("Next")
+    for command, purpose in shown:
+        gap = " " * (width - len(command) + 2) if fits else "\n    "
+        out.print(f"  {escape(command)}{gap}[dim]{escape(purpose)}[/dim]", soft_wrap=True)
 
 
 def _python() -> str:

@@ -3,7 +3,7 @@
 from core.alerting.heartbeat import Heartbeat
 from flows.alert_test import Trial
 from flows.alerts import Alerts, in_words
-from flows.show import as_text, commands, table, watched
+from flows.show import as_text, commands, counted, table, watched
 
 
 @as_text.register
@@ -41,6 +41,7 @@ def _(done: Trial) -> None:
     )
     for name in done.not_called:
         print(f"{name}: its rules want none of these")
+    commands([("python -m flows deliver", "send what waits")])
 
 
 def _yes(accepted: bool) -> str:
@@ -56,7 +57,8 @@ def _(seen: Heartbeat) -> None:
         ("what", "due", "state", ""),
         ((each.subject, each.day or "", each.status, each.detail) for each in seen.pulses),
     )
-    print(f"{seen.told} new alerts, {seen.resolved} over, {seen.receivers} receivers")
+    told, receivers = counted(seen.told, "new alert"), counted(seen.receivers, "receiver")
+    print(f"{told}, {seen.resolved} over, {receivers}")
     if seen.ping:
         print(f"dead-man service: {seen.ping}")
 
@@ -74,3 +76,4 @@ def _(delivered: dict) -> None:  # type: ignore[type-arg]
             for name, each in delivered.items()
         ),
     )
+    commands([("python -m flows alerts", "each alert, and where it is")])

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.history import Difference
-from core.intervals import runs_of
+from core.intervals import DAY, runs_of
 from core.load.recording import Loaded
 from core.overview import Overview
 from core.planning import DatasetPlan, ModelPlan
 from flows.quarantine import Quarantine
-from flows.show import as_text, commands, table
+from flows.show import as_text, commands, counted, table
 
 
 @as_text.register
@@ -30,8 +30,7 @@ def _(seen: Overview) -> None:
             for each in seen.models
         ),
     )
-    waiting = seen.alerts_waiting
-    print(f"{waiting} alert{'' if waiting == 1 else 's'} waiting in the outbox")
+    print(f"{counted(seen.alerts_waiting, 'alert')} waiting in the outbox")
     commands(_next(seen))
 
 
@@ -74,18 +73,16 @@ def _(done: Loaded) -> None:
 
 def loaded(done: Loaded) -> str:
     """A load in one line."""
-    days = done.days_loaded + done.days_empty
-    refused = f", {len(done.refused)} days refused" if done.refused else ""
+    days = counted(done.days_loaded + done.days_empty, "day")
+    refused = f", {counted(len(done.refused), 'day')} refused" if done.refused else ""
     known = "" if done.changed else ", as before"
-    return (
-        f"{done.rows_good:,} rows in {days:,} day{'' if days == 1 else 's'}, "
-        f"{done.rows_bad:,} in quarantine{refused}{known}"
-    )
+    rows = counted(done.rows_good, "row")
+    return f"{rows} in {days}, {done.rows_bad:,} in quarantine{refused}{known}"
 
 
 @as_text.register
 def _(seen: Quarantine) -> None:
-    title = f"{seen.dataset}: {seen.rows:,} row{'' if seen.rows == 1 else 's'} in quarantine"
+    title = f"{seen.dataset}: {counted(seen.rows, 'row')} in quarantine"
     if not seen.rules:
         print(title)
         return
@@ -97,6 +94,9 @@ def _(seen: Quarantine) -> None:
             for each in seen.rules
         ),
     )
+    first, last = min(e.first_day for e in seen.rules), max(e.last_day for e in seen.rules)
+    again = f"python -m flows requeue {seen.dataset} --start {first} --end {last + DAY} --dry-run"
+    commands([(again, f"what catalog/datasets/{seen.dataset}.py makes of them today")])
 
 
 def _sample(rule: Any) -> str:
@@ -130,7 +130,12 @@ def _(plan: DatasetPlan) -> None:
     todo = (("missing", plan.missing), ("refused", plan.refused), ("outdated", plan.outdated))
     rows = [(what, len(days), ", ".join(map(str, runs_of(days)))) for what, days in todo]
     table(f"{plan.dataset}, {plan.interval}", ("", "days#", ""), rows)
-    print(f"{plan.unchanged:,} days unchanged; about {plan.expected_rows:,} rows to load\n")
+    rows_to_load = counted(plan.expected_rows, "row")
+    print(f"{counted(plan.unchanged, 'day')} unchanged; about {rows_to_load} to load\n")
+    span = f"{plan.dataset} --start {plan.interval.start} --end {plan.interval.end}"
+    load = (f"python -m flows backfill {span}", "load them")
+    again = (f"python -m flows requeue {span}", "the landed bytes by today's rules")
+    commands([load] * bool(plan.missing or plan.refused) + [again] * bool(plan.outdated))
 
 
 @as_text.register
@@ -139,3 +144,9 @@ def _(plan: ModelPlan) -> None:
     due = "due" if plan.due else "not due"
     print(f"{plan.model} as of {plan.interval.end}: {due}, {plan.reason}; {plan.blocked or what}")
     print(f"{len(plan.unscored):,} of {len(plan.interval):,} days have no predictions\n")
+    fit = f"python -m flows retrain {plan.model} --as-of {plan.interval.end}"
+    score = f"python -m flows score {plan.model} --day {plan.interval.end - DAY}"
+    commands(
+        [(fit, "fit them, and let the gate decide")] * (plan.due and not plan.blocked)
+        + [(score, "the champion's predictions")] * bool(plan.unscored and not plan.blocked)
+    )

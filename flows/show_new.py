@@ -1,5 +1,7 @@
 """How what a scaffold found and wrote looks."""
 
+from importlib.util import find_spec
+
 from core.scaffold.making import NewDataset
 from core.scaffold.making_model import NewModel
 from flows.show import as_text, commands, table
@@ -34,10 +36,15 @@ def _next(made: NewDataset) -> None:
         [
             (f"python -m flows backfill {made.name} --start {start} --end {end}", "load it"),
             (f"python -m flows quarantine {made.name}", "what was put aside, and why"),
-            (f"python -m pytest {made.files[1]}", "its test"),
+            _test(made.files[1]),
             (f"python -m flows new-model NAME {made.name}", "a model on it"),
         ]
     )
+
+
+def _test(file: str) -> tuple[str, str]:
+    known = find_spec("pytest") is not None  # `make run` does not bring it
+    return f"{'' if known else 'make dev && '}python -m pytest {file}", "its test"
 
 
 @as_text.register
@@ -53,6 +60,6 @@ def _(made: NewModel) -> None:
                 f"python -m flows retrain {made.name} --as-of {made.as_of or 'DAY'}",
                 "fit it, and let the gate decide",
             ),
-            (f"python -m pytest {made.files[1]}", "its test"),
+            _test(made.files[1]),
         ]
     )

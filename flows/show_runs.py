@@ -9,7 +9,7 @@ from core.watch.performance_table import Realised
 from flows.daily import Day, ModelDay
 from flows.demo import Demo
 from flows.maintain import Verified
-from flows.show import as_text, commands, table
+from flows.show import as_text, commands, counted, table
 from flows.show_data import loaded
 from flows.show_diagnosis import verdict
 from tasks.governance import Ruling
@@ -91,10 +91,8 @@ def _(seen: Watched) -> None:
     print(f"{len(seen.drift) - len(drifted)} of {len(seen.drift)} have not drifted (--json)")
     for found in (*seen.estimated, *seen.realised):
         kind = "realised" if isinstance(found, Realised) else "estimated"
-        print(
-            f"{found.day}: {kind} {found.name} {found.estimate}, promised {found.promised}: "
-            f"{found.verdict}"
-        )
+        before = f", estimated {found.estimated} before" if found.estimated else ""
+        print(f"{found.day}: {kind} {found.name} {found.against}{before}: {found.verdict}")
     if not seen.realised:
         print("no predictions have newly matured")
     commands(
@@ -178,7 +176,7 @@ def _(done: Demo) -> None:
     _days(done.days)
     verdict(done.days[-1].diagnosis)
     if done.alerts:
-        print(f"{len(done.alerts)} alerts:")
+        print(f"{counted(len(done.alerts), 'alert')}:")
     for title in done.alerts:
         print(f"  {title}")
     if not done.changed:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from catalog.estimators import boosting, forest
 from catalog.kinds import Candidate, Gate, Model
 
 
@@ -46,22 +47,6 @@ def logistic(seed: int) -> Any:
         StandardScaler(),
         LogisticRegression(random_state=seed),
     )
-
-
-def boosting(seed: int) -> Any:
-    """Histogram gradient boosting."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(
-        max_iter=100, learning_rate=0.05, max_leaf_nodes=15, random_state=seed
-    )
-
-
-def forest(seed: int) -> Any:
-    """The random forest of 100 trees, depth 10."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(n_estimators=100, max_depth=10, random_state=seed)
 
 
 model = Model(

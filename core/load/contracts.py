@@ -50,9 +50,12 @@ class Change:
 
 def contract_hash(dataset: Dataset) -> str:
     """Changes with anything that decides which rows are good: types, rules, tolerances."""
-    parts: list[object] = [dataset.source, dataset.day, dataset.max_bad_share, dataset.min_rows]
+    source = dataset.source
+    parts: list[object] = [source, dataset.day, dataset.max_bad_share, dataset.min_rows]
     parts += [dataset.key, dataset.references, dataset.totals, dataset.extra_columns]
     parts += [sorted((name, asdict(rule)) for name, rule in dataset.rules.items())]
+    numbers = (source.decimal, source.thousands, source.na_values)
+    parts += [numbers] if numbers != (".", "", ()) else []  # so that older contracts stay theirs
     for name, column in dataset.checks.columns.items():
         parts += [name, column.dtype, column.nullable, column.required]
         parts += map(_described, column.checks)

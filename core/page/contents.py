@@ -141,10 +141,12 @@ def _told(alert: Alert, since: datetime) -> Told:
 def _steps(findings: Sequence[Finding], alerts: Sequence[Told]) -> Iterator[Step]:
     known: dict[str, str] = {}
     for finding in findings:
+        why = f"{finding.about}: {finding.evidence}"
         healthy = finding.rule == "healthy"
-        known.setdefault(finding.command, diagnosis.NEXT_DAY if healthy else finding.about)
+        known.setdefault(finding.command, diagnosis.NEXT_DAY if healthy else why)
     for alert in alerts:
         known.setdefault(alert.todo, alert.title)
-    known.pop("", None)
+    for nothing_new in ("", "python -m flows report"):  # this page
+        known.pop(nothing_new, None)
     for command, why in [*known.items()][:MOST_STEPS]:
         yield Step(command, why)

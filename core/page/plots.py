@@ -16,6 +16,7 @@ from core.page.models import Feature, ModelPart, Seen
 
 FAR = 3.0  # limits; a shift is drawn up to here
 MOST_BARS = 60
+WIDEST = 2.5  # percent; a bar a day, also where there are few
 NEAR = 12.0  # percent; words nearer than that would lie on each other on a phone
 GAP = 2.5  # usual distances; a wider one breaks a line
 BROKEN = ("decayed", "drop expected")
@@ -223,10 +224,12 @@ def _bands(some: Sequence[Seen]) -> Bands:
 
 def strip(feature: Feature, first: date, last: date) -> Plot:
     """A bar a day as high as the shift; those that count as drift stand apart."""
-    width = 100 / ((last - first).days + 1)
+    room = 100 / ((last - first).days + 1)
+    width = min(0.82 * room, WIDEST)
     found = {"still": "", "moved": ""}
     for each in feature.shifts:
-        x, height = (each.day - first).days * width, 100 * min(each.size, FAR) / FAR
-        bar = f"M{x:.2f} 100v-{max(height, 2):.1f}h{0.82 * width:.2f}V100z"
+        x = ((each.day - first).days + 0.5) * room - width / 2
+        height = 100 * min(each.size, FAR) / FAR
+        bar = f"M{x:.2f} 100v-{max(height, 2):.1f}h{width:.2f}V100z"
         found["moved" if each.verdict == "drifted" else "still"] += bar
     return Plot(tuple(Path(kind, d) for kind, d in found.items()))

@@ -1,5 +1,6 @@
 """From what the page is made of to its HTML: self-contained, readable without a script."""
 
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,9 @@ from core.page.contents import Contents
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
+
+WHOLE = re.compile(r"(?<!\S)--[a-z-]+(?: [^-\s]\S*)?|\b[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 
 
 def html(contents: Contents, *, home: str = "") -> str:
@@ -68,4 +72,13 @@ def _template() -> "Template":
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.filters["whole"] = _whole
     return environment.get_template("page.html")
+
+
+def _whole(words: object) -> "Markup":
+    """Words in which no line ends within a date or an option."""
+    from markupsafe import Markup, escape
+
+    spanned = WHOLE.sub(r'<span class="whole-word">\g<0></span>', str(escape(words)))
+    return Markup(spanned)  # noqa: S704 escaped above

@@ -5,7 +5,8 @@ Each function returns the typed column, null where a text was refused, and one c
 tried first: only a column that holds a bad text pays for finding out which.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,31 @@ def to_type(texts: pa.Array, kind: str, date_format: str | None, zone: str) -> C
     if kind != "datetime":
         return {"int": _ints, "float": _floats, "bool": _bools}[kind](texts)
     return to_instants(texts, date_format, zone)
+
+
+def without(texts: pa.Array, words: Sequence[str]) -> pa.Array:
+    """The texts, null where they are one of these words."""
+    found = pc.is_in(texts, pa.array(words, pa.string()))
+    # Not `if_else`, which leaves the words' bytes where the conversions look.
+    return pc.replace_with_mask(texts, found, pa.scalar(None, pa.string()))
+
+
+def with_point(texts: pa.Array, decimal: str, thousands: str) -> pa.Array:
+    """Numbers of this form, such as 1.234,50, as 1234.50; what is of no such form is no number.
+
+    Args:
+        texts: the column, pa.string().
+        decimal: what stands before the decimals.
+        thousands: what may stand between groups of three digits; empty for nothing.
+    """
+    if (decimal, thousands) == (".", ""):
+        return texts
+    mark, comma = re.escape(thousands), re.escape(decimal)
+    whole = rf"([0-9]{{1,3}}({mark}[0-9]{{3}})+|[0-9]+)"
+    form = rf"\A[+-]?({whole}({comma}[0-9]*)?|{comma}[0-9]+)([eE][+-]?[0-9]+)?\z"
+    plain = pc.replace_substring(texts, thousands, "") if thousands else texts
+    plain = pc.replace_substring(plain, decimal, ".")
+    return pc.if_else(pc.match_substring_regex(texts, form), plain, "?")
 
 
 def _ints(texts: pa.Array) -> Converted:

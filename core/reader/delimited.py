@@ -15,13 +15,14 @@ from pyarrow.csv import ConvertOptions, InvalidRow, ParseOptions, ReadOptions, r
 
 from catalog.kinds import Source
 from core.reader.codes import FIELD_COUNT, MALFORMED_QUOTES, STRAY_RETURN, Converted, nul_codes
-from core.reader.converting import to_type
+from core.reader.converting import to_type, with_point, without
 from core.reader.parsed import Broken, Parsed, rows_as_json
 from core.reader.refusing import check_columns, check_names, refuse
 from core.reader.scanning import Chunk, chunks
 
 LIKE_ROWS = 10  # so many rows must agree on a form before a torn last one is told by it
 TAIL_BYTES = 1 << 16
+UNNAMED = "unnamed"
 
 Open = Callable[[], BinaryIO]
 
@@ -96,7 +97,7 @@ def _header(chunk: Chunk | None, source: Source, name: str) -> tuple[tuple[str, 
     try:
         text = lines(chunk.data if chunk else b"")
         rows = csv.reader(text, delimiter=source.delimiter, strict=True)
-        names = tuple(next((row for row in rows if row), ()))
+        names = _named(next((row for row in rows if row), []))
     except csv.Error as error:
         raise refuse(name, f"the header cannot be read: {error}", "correct the header") from None
     if not names:
@@ -108,6 +109,13 @@ def _header(chunk: Chunk | None, source: Source, name: str) -> tuple[tuple[str, 
         found = f"the header is one column, {names[0][:80]!r}"
         raise refuse(name, found, f"declare source.delimiter, perhaps {others[0]!r}")
     return names, end
+
+
+def _named(header: list[str]) -> tuple[str, ...]:
+    """The header, a first column without a name as `unnamed`: exports number their rows in it."""
+    if header[:1] == [""] and len(header) > 1 and UNNAMED not in header:
+        return (UNNAMED, *header[1:])
+    return tuple(header)
 
 
 def _with_stand_ins(chunk: Chunk, start: int, source: Source, width: int) -> bytes:
@@ -179,25 +187,25 @@ def _refuse_if_torn(
     tail = data[-TAIL_BYTES:]
     lines = [line.rstrip(b"\r") for line in tail.split(b"\n")][len(tail) < len(data) :]
     fields = [line.rpartition(source.delimiter.encode())[2] for line in lines if line] or [b""]
-    torn = kind in ("int", "float", "datetime") and bool(search(rb"[-+.:eET]\Z", fields[-1]))
-    if short or torn or _falls_short(fields[-1], fields[:-1]):
+    torn = kind in ("int", "float", "datetime") and bool(search(rb"[-+.,:eET]\Z", fields[-1]))
+    if short or torn or _falls_short(fields[-1], fields[:-1], source.decimal.encode()):
         line = chunk.line + chunk.data.count(b"\n")
         end = tail[-60:].decode(errors="replace").splitlines()[-1]
         found = f"line {line}, the last, has no line end and is cut off: {end!r}"
         raise refuse(name, found, "have the file sent again")
 
 
-def _falls_short(last: bytes, others: list[bytes]) -> bool:
+def _falls_short(last: bytes, others: list[bytes], point: bytes) -> bool:
     """Whether the field lacks what all the others have: any text, their length, their decimals."""
     if len(others) < LIKE_ROWS or last.endswith(b'"'):
         return False
     if not last:
         return all(others)
     lengths = {len(text) for text in others}
-    decimals = {len(text.partition(b".")[2]) for text in others}
+    decimals = {len(text.partition(point)[2]) for text in others}
     if len(lengths) == 1 and min(lengths) >= 5:
         return len(last) < min(lengths)
-    return len(decimals) == 1 and len(last.partition(b".")[2]) < min(decimals)
+    return len(decimals) == 1 and len(last.partition(point)[2]) < min(decimals)
 
 
 def _broken(
@@ -221,13 +229,27 @@ def _typed(
     texts: Mapping[str, pa.Array], columns: Mapping[str, str], source: Source, nul: bool
 ) -> dict[str, Converted]:
     typed = {
-        column: to_type(texts[column], kind, source.date_formats.get(column), source.timezone)
+        column: to_type(
+            _plain(texts[column], kind, source),
+            kind,
+            source.date_formats.get(column),
+            source.timezone,
+        )
         for column, kind in columns.items()
     }
     for column in texts if nul else ():
         values, codes = typed.get(column, (texts[column], None))
         typed[column] = values, nul_codes(texts[column], codes)
     return typed
+
+
+def _plain(texts: pa.Array, kind: str, source: Source) -> pa.Array:
+    """Without the words for nothing, and numbers with a decimal point; text stays as it is."""
+    if source.na_values and kind != "string":
+        texts = without(texts, source.na_values)
+    if kind in ("int", "float"):
+        texts = with_point(texts, source.decimal, source.thousands)
+    return texts
 
 
 def _texts(texts: Mapping[str, pa.Array], column: str, at: pa.Array) -> pa.Array:

@@ -27,16 +27,22 @@ from core.reader.parsed import Parsed, rows_as_json
 from core.reader.refusing import check_columns, check_names, listed, refuse
 
 BATCH_ROWS = 1 << 16
+MOST_DIGITS = 15  # of a decimal, which a float gives back as they were
 
 Open = Callable[[], BinaryIO]
 
 
 def names(open_file: Open, name: str) -> tuple[str, ...]:
     """The columns of the file's schema."""
+    found = tuple(schema(open_file, name).names)
+    check_names(found, name)
+    return found
+
+
+def schema(open_file: Open, name: str) -> pa.Schema:
+    """The file's own."""
     with open_file() as raw:
-        names = tuple(_opened(raw, name).schema_arrow.names)
-    check_names(names, name)
-    return names
+        return _opened(raw, name).schema_arrow
 
 
 def _opened(raw: BinaryIO, name: str) -> pq.ParquetFile:
@@ -65,16 +71,16 @@ def parse(
     """The file's rows; types must be as declared or widen without loss."""
     with open_file() as raw:
         file = _opened(raw, name)
-        schema = file.schema_arrow
-        check_names(schema.names, name)
-        check_columns(schema.names, columns, nullable, name)
-        _check_types(schema, columns, name)
+        found = file.schema_arrow
+        check_names(found.names, name)
+        check_columns(found.names, columns, nullable, name)
+        _check_types(found, columns, name)
         groups = (file.metadata.row_group(i) for i in range(file.num_row_groups))
         if sum(group.total_byte_size for group in groups) > source.max_bytes:
             raise refuse(
                 name, f"unpacks to more than {source.max_bytes:,} bytes", "raise source.max_bytes"
             )
-        present = [column for column in columns if column in schema.names]
+        present = [column for column in columns if column in found.names]
         before = 0
         try:
             for batch in file.iter_batches(BATCH_ROWS, columns=present):
@@ -102,7 +108,7 @@ def parse(
 def _check_types(schema: pa.Schema, columns: Mapping[str, str], name: str) -> None:
     for column, kind in columns.items():
         found = schema.field(column).type if column in schema.names else TYPES[kind]
-        if not _widens(found, kind):
+        if not widens(found, kind):
             raise refuse(
                 name,
                 f"column {listed([column])}: expected {kind}, found {found}",
@@ -110,7 +116,8 @@ def _check_types(schema: pa.Schema, columns: Mapping[str, str], name: str) -> No
             )
 
 
-def _widens(found: pa.DataType, kind: str) -> bool:
+def widens(found: pa.DataType, kind: str) -> bool:
+    """Whether a column of this type can be declared as this kind."""
     if kind == "string":
         value = found.value_type if pa.types.is_dictionary(found) else found
         return bool(pa.types.is_string(value) or pa.types.is_large_string(value))
@@ -118,7 +125,8 @@ def _widens(found: pa.DataType, kind: str) -> bool:
         return bool(pa.types.is_integer(found)) and not pa.types.is_uint64(found)
     if kind == "float":
         narrow = pa.types.is_integer(found) and found.bit_width <= 32
-        return bool(pa.types.is_floating(found) or narrow)
+        exact = pa.types.is_decimal(found) and found.precision <= MOST_DIGITS
+        return bool(pa.types.is_floating(found) or narrow or exact)
     if kind == "bool":
         return bool(pa.types.is_boolean(found))
     return bool(pa.types.is_date(found) or pa.types.is_timestamp(found))
@@ -141,7 +149,8 @@ def _instants(values: pa.Array, zone: str) -> Converted:
     if pa.types.is_date(found):
         values = values.cast(pa.date32()).cast(pa.timestamp("s"))
     elif found.unit == "ns":
-        finer = as_mask(pc.not_equal(values, pc.floor_temporal(values, unit="microsecond")))
+        micros = values.cast(pa.timestamp("us", found.tz), safe=False)  # floor: asks local times
+        finer = as_mask(pc.not_equal(values, micros.cast(found)))
         values, codes = only_where(~finer, values), coded(finer, TOO_PRECISE)
     aware = pa.types.is_timestamp(found) and found.tz is not None
     try:

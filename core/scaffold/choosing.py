@@ -51,7 +51,7 @@ def _without(declared: Sequence[Found], origin: str) -> UsageError:
 
 
 def _check_span(found: Found) -> None:
-    first, last = (end.date() for end in pc.min_max(found.values).as_py().values())
+    first, last = found.span
     if (last - first).days > MOST_DAYS:
         raise UsageError(
             f"'{found.name}' goes from {first} to {last}: one of them "

@@ -1,23 +1,20 @@
 """A dataset's file in the catalog, as text."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
 from math import ceil
 from textwrap import wrap
-from typing import Any
 
-from catalog.kinds import File, Http, Source
-from core.scaffold.layout import WIDTH, Call, lay
+from catalog.kinds import Dataset, Http, Source
+from core.scaffold.layout import WIDTH, fit, literal, number, quoted
 from core.scaffold.proving import Proof
-from core.scaffold.rules import Rule, number, quoted
+from core.scaffold.rules import Rule
 from core.scaffold.texts import Found
 
-WORST_SHARE = 0.01  # Dataset's own default
 MOST_TOLERATED = 0.5
 TOKEN = re.compile(r"(?m)^( {8}token=.*,)$")
-WRAPPED: Any = {"break_long_words": False, "break_on_hyphens": False}
 NULLABLE = {"int": "pd.Int64Dtype()", "bool": "pd.BooleanDtype()"}
 TYPES = {"string": "str", "datetime": '"datetime64[us, UTC]"'}
 
@@ -28,7 +25,7 @@ class Draft:
 
     Attributes:
         columns: those that are declared.
-        left_out: those the reader takes for no type, and why.
+        left_out: those the reader takes for no type.
         rules: of each column by its name.
         rows: that were looked at.
         proof: None while the declaration is still to be proven.
@@ -40,7 +37,7 @@ class Draft:
     day: str
     key: tuple[str, ...]
     columns: Sequence[Found]
-    left_out: Mapping[str, str]
+    left_out: Sequence[Found]
     rules: Mapping[str, Rule]
     rows: int
     seen: date
@@ -50,45 +47,39 @@ class Draft:
 def oddities(draft: Draft) -> dict[str, list[str]]:
     """What is odd, and the columns it is true of."""
     found: dict[str, list[str]] = {}
-    for each in draft.columns:
-        for words in (*each.oddities, draft.rules[each.name].oddity):
-            if words:
-                found.setdefault(words, []).append(each.name)
-        if not each.everywhere:
-            found.setdefault("not in every file", []).append(each.name)
-    for name, words in draft.left_out.items():
-        found.setdefault(words, []).append(name)
+    for each in (*draft.columns, *draft.left_out):
+        rule = draft.rules.get(each.name, Rule())
+        somewhere = "" if each.everywhere else "not in every file"
+        for words in filter(None, (*each.oddities, rule.oddity, somewhere)):
+            found.setdefault(words, []).append(each.name)
     return found
 
 
 def code(draft: Draft) -> str:
     """The file in `catalog/datasets/`."""
     columns = [_column(each, draft.rules[each.name]) for each in draft.columns]
-    schema = Call("schema = DataFrameSchema(", [Call("{", columns, "}", literal=True, broken=True)])
-    text = lay(schema)
-    checks = "Check, " if "Check." in text else ""
-    kind = type(draft.source).__name__
-    parts = [
-        _docstring(draft),
-        "\n\n",
-        "import pandas as pd\n" if "pd." in text else "",
-        f"from pandera.pandas import {checks}Column, DataFrameSchema\n\n",
-        f"from catalog.kinds import Dataset, {kind}\n\n",
-        text,
-        "\n\n",
-        _dataset(draft),
-    ]
-    return "".join(parts)
+    schema = fit("{", columns, "}", indent=4, broken=True)
+    pandas = "import pandas as pd\n" if "pd." in schema else ""
+    checks = "Check, " if "Check." in schema else ""
+    return f"""{_docstring(draft)}
+
+{pandas}from pandera.pandas import {checks}Column, DataFrameSchema
+
+from catalog.kinds import Dataset, {type(draft.source).__name__}
+
+schema = DataFrameSchema(
+    {schema}
+)
+
+{_dataset(draft)}"""
 
 
-def _column(found: Found, rule: Rule) -> Call:
+def _column(found: Found, rule: Rule) -> str:
     nullable = bool(found.nulls) or not found.everywhere
     kind = TYPES.get(found.kind, found.kind)
-    parts = [NULLABLE.get(found.kind, kind) if nullable else kind]
-    parts += [rule.code] if rule.code else []
-    parts += ["nullable=True"] if nullable else []
-    parts += [] if found.everywhere else ["required=False"]
-    return Call(f"{quoted(found.name)}: Column(", parts)
+    parts = [NULLABLE.get(found.kind, kind) if nullable else kind, rule.code]
+    parts += ["nullable=True" if nullable else "", "" if found.everywhere else "required=False"]
+    return fit(f"{quoted(found.name)}: Column(", [*filter(None, parts)], indent=8)
 
 
 def _docstring(draft: Draft) -> str:
@@ -104,7 +95,14 @@ def _docstring(draft: Draft) -> str:
         found.append(f"Rows that are put aside: {rules}.")
     lines = [first, "", f"Oddities of {what}:" if found else f"Nothing is odd in {what}."]
     for odd in found:
-        lines += wrap(odd, WIDTH - 2, initial_indent="- ", subsequent_indent="  ", **WRAPPED)
+        lines += wrap(
+            odd,
+            WIDTH - 2,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     if any("in_range" in rule.code for rule in draft.rules.values()):
         room = "Ranges leave room for ten times what was seen: narrow them where you know better."
         lines += ["", room]
@@ -117,60 +115,40 @@ def _marked(name: str) -> str:
 
 
 def _dataset(draft: Draft) -> str:
-    proof = draft.proof
-    fields = [
-        (f"name={quoted(draft.name)}", ""),
-        ('owner="nobody@example.com"', "fill in: who is told when a day is refused"),
-        (lay(_source(draft.source), 4, 4, 1), ""),
-        ("schema=schema", ""),
-        (f"day={quoted(draft.day)}", ""),
+    lines = [
+        f"name={quoted(draft.name)},",
+        'owner="nobody@example.com",  # fill in: who is told when a day is refused',
+        f"{_source(draft.source)},",
+        "schema=schema,",
+        f"day={quoted(draft.day)},",
+        f"{literal('key=', draft.key, indent=4)}," if draft.key else "",
+        *(_tolerances(draft.proof) if draft.proof else ()),
     ]
-    if draft.key:
-        names = [quoted(name) for name in draft.key]
-        many = lay(Call("key=(", names, literal=True), 4, 4, 1)
-        fields.append((many if len(names) > 1 else f"key=({names[0]},)", ""))
-    if proof:
-        fields += _tolerances(proof)
-    lines = "".join(f"    {text},{f'  # {why}' if why else ''}\n" for text, why in fields)
-    lines = TOKEN.sub(r"\1  # noqa: S106  a variable's name, not the secret", lines)
-    return f"dataset = Dataset(\n{lines})\n"
+    return "".join(["dataset = Dataset(\n", *(f"    {line}\n" for line in lines if line), ")\n"])
 
 
-def _tolerances(proof: Proof) -> list[tuple[str, str]]:
-    found = []
-    worst = max(proof.shares)
-    if worst > WORST_SHARE:
-        share = min(ceil(worst * 100) / 100, MOST_TOLERATED)
-        found.append((f"max_bad_share={number(share)}", f"the sample's worst day has {worst:.1%}"))
-    days = proof.days + proof.empty
+def _tolerances(proof: Proof) -> Iterator[str]:
+    worst, days = max(proof.shares), len(proof.shares)
+    if worst > Dataset.max_bad_share:
+        share = number(min(ceil(worst * 100) / 100, MOST_TOLERATED))
+        yield f"max_bad_share={share},  # the sample's worst day has {worst:.1%}"
     if proof.empty:
-        found.append(("min_rows=0", f"{proof.empty:,} of {days:,} days of the sample have no rows"))
+        all_days = days + proof.empty
+        yield f"min_rows=0,  # {proof.empty:,} of {all_days:,} days of the sample have no rows"
     elif days >= 7 and proof.least >= 4:
-        least = f"the sample's quietest day has {proof.least:,}"
-        found.append((f"min_rows={number(proof.least // 2)}", least))
-    if proof.empty > proof.days:
-        found.append(("limits=None", "most days have no rows: nothing is usual"))
-    return found
+        least = number(proof.least // 2)
+        yield f"min_rows={least},  # the sample's quietest day has {proof.least:,}"
+    if proof.empty > days:
+        yield "limits=None,  # most days have no rows: nothing is usual"
 
 
-def _source(source: Source) -> Call:
-    parts: list[str | Call] = []
-    if isinstance(source, File):
-        parts.append(f"path={quoted(source.path)}")
-    elif isinstance(source, Http):
-        parts.append(f"url={quoted(source.url)}")
-        parts += [_pairs("params=", source.params)] if source.params else []
-        for name in ("format", "token"):
-            value, default = getattr(source, name), getattr(Http, name)
-            parts += [f"{name}={quoted(value)}"] if value != default else []
-    for name in ("delimiter", "encoding", "records"):
-        value = getattr(source, name)
-        parts += [f"{name}={quoted(value)}"] if value != getattr(Source, name) else []
-    parts += [_pairs("date_formats=", source.date_formats)] if source.date_formats else []
+def _source(source: Source) -> str:
+    parts = []
+    of_all = {field.name for field in fields(Source)}
+    for field in sorted(fields(source), key=lambda each: each.name in of_all):
+        name, value = field.name, getattr(source, field.name)
+        if value and value != field.default:
+            parts.append(literal(f"{name}=", value, indent=8))
     named = isinstance(source, Http) and bool(source.token)  # its line takes a comment
-    return Call(f"source={type(source).__name__}(", parts, broken=named)
-
-
-def _pairs(head: str, pairs: Mapping[str, str]) -> Call:
-    lines = [f"{quoted(name)}: {quoted(value)}" for name, value in pairs.items()]
-    return Call(head + "{", lines, "}", literal=True)
+    text = fit(f"source={type(source).__name__}(", parts, indent=4, broken=named)
+    return TOKEN.sub(r"\1  # noqa: S106  a variable's name, not the secret", text)

@@ -19,7 +19,7 @@ _WORDS = (
 _DAYS = (*(mark.join(order) for order in (*_ORDERS, *_SHORT) for mark in "/.-"), *_WORDS)
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
 _WHOLE = (
-    "%Y%m%d%H%M%S", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y",
+    "%Y%m%d%H%M%S", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%Y-%b", "%b-%y",
     "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
 _FORMATS = (
@@ -42,7 +42,7 @@ def formats(texts: pa.Array, declared: str = "", *, named: bool = False) -> list
     if to_type(texts, "datetime", None, "UTC")[1] is None:
         return [""]
     unique = texts.drop_null().unique()
-    digits = pc.all(pc.match_substring_regex(unique, r"\A[0-9.]+\z")).as_py()
+    digits = pc.all(pc.match_substring_regex(unique, r"\A[0-9]+(\.[0-9]+)?\z")).as_py()
     if digits and not named:
         years = r"\A(19|20)[0-9]{6}([0-9]{6})?\z"  # no other number is taken for a date
         if not pc.all(pc.match_substring_regex(unique, years)).as_py():

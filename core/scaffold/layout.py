@@ -1,52 +1,53 @@
-"""Python as the formatter would lay it out, so that a file it has never seen is in its form."""
+"""Texts and calls as Python, as the formatter would leave them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from json import dumps
 
 WIDTH = 100
 INDENT = 4
 
 
-@dataclass(frozen=True)
-class Call:
-    """Something in brackets: `head`, the parts, `tail`.
-
-    Attributes:
-        literal: a list or dict: once it breaks, a line for each part.
-        broken: breaks, though it may fit.
-    """
-
-    head: str
-    parts: "Sequence[str | Call]"
-    tail: str = ")"
-    literal: bool = False
-    broken: bool = False
-
-
-def lay(part: str | Call, indent: int = 0, before: int = 0, after: int = 0) -> str:
-    """The text of a part.
+def fit(
+    head: str, parts: Sequence[str], tail: str = ")", *, indent: int = 0, broken: bool = False
+) -> str:
+    """`head`, the parts and `tail` on one line where they fit, a comma after it; else a line each.
 
     Args:
-        part: what to write.
-        indent: of the line it begins on.
-        before: how far into the line it begins.
-        after: how many characters follow on its last line.
+        head: what opens the brackets, and what stands before it.
+        parts: what stands in them.
+        tail: what closes them, and what follows.
+        indent: of the line.
+        broken: a line each, though one would do.
     """
-    if isinstance(part, str):
-        return part
-    flat = part.head + ", ".join(lay(each) for each in part.parts) + part.tail
-    if not _breaks(part) and before + len(flat) + after <= WIDTH:
+    flat = head + ", ".join(parts) + tail
+    if not broken and "\n" not in flat and indent + len(flat) < WIDTH:
         return flat
-    inner = indent + INDENT
-    line = ", ".join(lay(each) for each in part.parts)
-    if not part.literal and not _breaks(part) and inner + len(line) <= WIDTH:
-        return f"{part.head}\n{' ' * inner}{line}\n{' ' * indent}{part.tail}"
-    lines = "".join(f"{' ' * inner}{lay(each, inner, inner, 1)},\n" for each in part.parts)
-    alone = len(part.parts) == 1 and isinstance(part.parts[0], Call) and not part.literal
-    if alone:
-        lines = f"{' ' * inner}{lay(part.parts[0], inner, inner)}\n"
-    return f"{part.head}\n{lines}{' ' * indent}{part.tail}"
+    inner = " " * (indent + INDENT)
+    return head + "\n" + "".join(f"{inner}{part},\n" for part in parts) + " " * indent + tail
 
 
-def _breaks(part: str | Call) -> bool:
-    return isinstance(part, Call) and (part.broken or any(map(_breaks, part.parts)))
+def literal(head: str, value: str | tuple[str, ...] | Mapping[str, str], *, indent: int) -> str:
+    """A text, or a tuple or dict of texts, behind `head`."""
+    if isinstance(value, str):
+        return head + quoted(value)
+    if isinstance(value, tuple):
+        return fit(head + "(", [*map(quoted, value)], ")" if value[1:] else ",)", indent=indent)
+    parts = [f"{quoted(name)}: {quoted(text)}" for name, text in value.items()]
+    return fit(head + "{", parts, "}", indent=indent)
+
+
+def number(value: float) -> str:
+    """A number: 5_000, 0.05."""
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return f"{int(value):_}"
+    return repr(value)
+
+
+def quoted(text: str) -> str:
+    """A text, which may be anybody's, in the quotes that the formatter would take."""
+    single = '"' in text and "'" not in text
+    if text.isprintable():
+        shown = text.replace("\\", r"\\") if single else dumps(text, ensure_ascii=False)[1:-1]
+    else:
+        shown = text.encode("unicode_escape").decode().replace('"', '"' if single else r"\"")
+    return f"'{shown}'" if single else f'"{shown}"'

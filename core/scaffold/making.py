@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -15,6 +15,8 @@ from core.intervals import DAY, Interval, utc_now
 from core.scaffold import choosing, columns, dataset, deploying, proving, rules, samples, testing
 from core.scaffold.columns import Looked
 from core.scaffold.dataset import Draft
+from core.scaffold.proving import Proof
+from core.scaffold.rules import Rule
 from core.scaffold.samples import Sample
 from core.scaffold.targets import Targets
 from core.scaffold.texts import Found
@@ -83,10 +85,9 @@ def new_dataset(
         sample, looked = _looked(name, where, token, date_format, day, today)
         draft, others = _draft(name, sample, looked, tuple(key), day, today)
         declared = proving.declared(dataset.code(draft), "dataset", name)
-        whole = Interval(*_ends(draft))
-        draft = replace(draft, proof=proving.prove(declared, sample, whole))
-    proof = draft.proof
-    assert proof
+        first, last = next(each for each in draft.columns if each.name == draft.day).span
+        proof = proving.prove(declared, sample, Interval(first, last + DAY))
+        draft = replace(draft, proof=proof)
     targets.write(dataset.code(draft), testing.code(draft), deploying.with_dataset)
     return NewDataset(
         name=name,
@@ -99,7 +100,7 @@ def new_dataset(
         unique=() if key else _unique(draft),
         interval=Interval(proof.first, proof.last + DAY),
         bad=proof.bad,
-        notes=_notes(draft),
+        notes=tuple(_notes(draft, proof)),
         files=targets.shown(),
     )
 
@@ -133,28 +134,23 @@ def _draft(
     formats = {each.name: each.date_format for each in declared if each.date_format}
     draft = Draft(
         name=name,
-        source=replace(sample.source, date_formats=formats),
+        source=replace(
+            sample.source,
+            date_formats=formats,
+            decimal=looked.form[0],
+            thousands=looked.form[1],
+            na_values=tuple(dict.fromkeys(word for each in declared for word in each.missing)),
+        ),
         origin=_origin(sample),
         day=chosen,
         key=key,
         columns=declared,
-        left_out=_left_out(looked),
+        left_out=[each for each in looked.columns if not each.kind],
         rules={each.name: rules.rule(each, early) for each in declared},
         rows=looked.rows,
         seen=today,
     )
     return draft, others
-
-
-def _left_out(looked: Looked) -> dict[str, str]:
-    words = "objects, lists, or values of several types: left out"
-    return {each.name: words for each in looked.columns if not each.kind}
-
-
-def _ends(draft: Draft) -> tuple[date, date]:
-    moments = next(each for each in draft.columns if each.name == draft.day).values
-    ends = pc.min_max(moments).as_py()
-    return ends["min"].date(), ends["max"].date() + DAY
 
 
 def _origin(sample: Sample) -> str:
@@ -174,26 +170,17 @@ def _unique(draft: Draft) -> tuple[str, ...]:
     )
 
 
-def _notes(draft: Draft) -> tuple[str, ...]:
-    notes = []
-    shares = draft.proof.shares if draft.proof else ()
-    if refused := sum(share > dataset.MOST_TOLERATED for share in shares):
-        notes.append(f"{refused:,} of {len(shares):,} days would be refused, for their bad rows")
+def _notes(draft: Draft, proof: Proof) -> Iterator[str]:
+    if refused := sum(share > dataset.MOST_TOLERATED for share in proof.shares):
+        yield f"{refused:,} of {len(proof.shares):,} days would be refused, for their bad rows"
     if isinstance(draft.source, Http) and draft.rows % 10 == 0:
-        notes.append(
-            f"exactly {draft.rows:,} rows came; if they are one page of several, declare "
-            "source.pages"
-        )
+        yield f"exactly {draft.rows:,} rows: if they are a page of several, declare source.pages"
     if draft.source.encoding != "utf-8":
-        notes.append(f"the text is not UTF-8 and was read as {draft.source.encoding}: look at it")
-    return tuple(notes)
+        yield f"the text is not UTF-8 and was read as {draft.source.encoding}: look at it"
 
 
 def _seen(found: Found, draft: Draft) -> ColumnSeen:
-    if not found.kind:
-        return ColumnSeen(found.name, "", found.nulls, "", (draft.left_out[found.name],))
-    rule = draft.rules[found.name]
-    odd: Mapping[str, list[str]] = dataset.oddities(draft)
-    words = tuple(words for words, names in odd.items() if found.name in names)
-    shown = tuple(word for word in words if word != rule.oddity or not rule.seen)
-    return ColumnSeen(found.name, found.kind, found.nulls, rule.seen, shown)
+    rule = draft.rules.get(found.name, Rule())
+    words = (said for said, names in dataset.oddities(draft).items() if found.name in names)
+    odd = tuple(said for said in words if said != rule.oddity or not rule.seen)
+    return ColumnSeen(found.name, found.kind, found.nulls, rule.seen, odd)

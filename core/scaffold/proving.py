@@ -20,20 +20,16 @@ class Proof:
     """What a load of the sample came to.
 
     Attributes:
-        rows: that are good.
         bad: by rule, how many rows fail it.
         first: day with rows; last likewise.
-        days: with rows.
         empty: days between the first and the last without any.
         least: rows of the quietest day that has some.
-        shares: of bad rows, of each of these days.
+        shares: of bad rows, of each day with rows.
     """
 
-    rows: int
     bad: dict[str, int]
     first: date
     last: date
-    days: int
     empty: int
     least: int
     shares: tuple[float, ...]
@@ -64,7 +60,7 @@ def prove(dataset: Dataset, sample: Sample, interval: Interval) -> Proof:
         SourceRefused: the file as a whole cannot be what it is declared to be.
     """
     lenient = replace(dataset, max_bad_share=0.999, min_rows=0)
-    loaded = loading.load(lenient, interval, sample.files)
+    loading.load(lenient, interval, sample.files)
     entries = ledger.entries(dataset.name, interval)
     full = [entry for entry in entries if entry.rows_read]
     if not any(entry.status == "loaded" for entry in entries):
@@ -75,11 +71,9 @@ def prove(dataset: Dataset, sample: Sample, interval: Interval) -> Proof:
         rule = f"{row['column']} {row['rule']}" if row["column"] else row["rule"]
         bad[rule] = bad.get(rule, 0) + 1
     return Proof(
-        rows=loaded.rows_good,
         bad=bad,
         first=full[0].day,
         last=full[-1].day,
-        days=len(full),
         empty=sum(
             full[0].day < entry.day < full[-1].day for entry in entries if not entry.rows_read
         ),

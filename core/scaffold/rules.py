@@ -7,13 +7,13 @@ which a slip of units breaks and growth does not.
 
 import re
 from dataclasses import dataclass
-from json import dumps
 from math import floor, log10
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.scaffold.layout import number, quoted
 from core.scaffold.texts import Found
 
 MOST_VALUES = 20
@@ -22,7 +22,9 @@ LEAST_EACH = 3
 LEAST_ROWS = 20
 HEADROOM = 10
 LARGEST = 2**62
-LIKE_NUMBERS = ("1", "1,50", "1,000", "1" * 20)
+LIKE_NUMBERS = ("1", "1,000", "1" * 20)
+RUNS = re.compile(r"(?s)([0-9]+)|([a-z]+)|([A-Z]+)|([-_:/#]+)|.")
+KINDS = {1: (r"\d", "0"), 2: ("[a-z]", "a"), 3: ("[A-Z]", "A"), 4: ("", "")}
 IDENTIFIER = re.compile(r"(?i)(\A|_| )id\Z|(?-i:[a-z]Id)\Z")
 SIGNED = re.compile(r"(?i)temp|dew|delta|change|diff|balance|profit|offset|altitude|margin|return")
 KNOWN = {  # what people mean by these names
@@ -68,8 +70,11 @@ def rule(found: Found, early: pa.Array) -> Rule:
     known = found.values.drop_null()
     if not len(known):
         return Rule(good="", oddity="empty in all rows, so its type is a guess")
-    if found.kind in ("", "bool", "datetime"):
-        return _plain(found, known)
+    if found.kind == "datetime":
+        first, last = found.span
+        return Rule(seen=f"{first} to {last}" if first < last else str(first))
+    if found.kind == "bool":
+        return Rule(seen=f"{pc.mean(known.cast(pa.int8())).as_py():.0%} true", good=True)
     counts = pc.value_counts(known)
     values = dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True))
     settled = len(pc.unique(found.values.filter(early).drop_null())) == len(values)
@@ -84,15 +89,6 @@ def rule(found: Found, early: pa.Array) -> Rule:
     return _of_numbers(found, known, values, closed)
 
 
-def _plain(found: Found, known: pa.Array) -> Rule:
-    if found.kind == "datetime":
-        ends = pc.min_max(known).as_py()
-        return Rule(seen=f"{ends['min'].date()} to {ends['max'].date()}")
-    if found.kind == "bool":
-        return Rule(seen=f"{pc.mean(known.cast(pa.int8())).as_py():.0%} true", good=True)
-    return Rule()
-
-
 def _of_text(found: Found, known: pa.Array, values: dict[str, int], closed: bool) -> Rule:
     listed = f"[{', '.join(quoted(value) for value in sorted(values))}]"
     if closed and len(listed) <= MOST_CHARACTERS:
@@ -103,42 +99,35 @@ def _of_text(found: Found, known: pa.Array, values: dict[str, int], closed: bool
     span = f"{ends['min']} to {ends['max']}" if ends["min"] < ends["max"] else str(ends["max"])
     seen = f"{len(values):,} different, {span} characters"
     shapes = {_shape(value) for value in values} if ends["min"] == ends["max"] <= 40 else set()
-    if len(shapes) == 1 and len(values) >= 5 and len(known) >= LEAST_ROWS and any(shapes):
-        [shape] = shapes
-        return Rule(f'Check.str_matches(r"^{shape}$")', f"{seen}, {shape}", _like(shape), "?")
-    plain = found.pattern.isprintable() and '"' not in found.pattern
-    if found.pattern and plain and len(known) >= LEAST_ROWS:
+    (shape, good), *others = shapes or {("", "")}
+    if shape and not others and len(values) >= 5 and len(known) >= LEAST_ROWS:
+        return Rule(f'Check.str_matches(r"^{shape}$")', f"{seen}, {shape}", good, "?")
+    if found.pattern and len(known) >= LEAST_ROWS:
         good = next(text for text in LIKE_NUMBERS if re.search(found.pattern, text))
         return Rule(f'Check.str_matches(r"{found.pattern}")', seen, good, "no such form")
     return Rule(seen=seen, good="text")
 
 
-def _shape(text: str) -> str:
-    """A pattern of the text's kinds of characters; empty where one is neither letter nor digit."""
-    parts = []
-    for match in re.finditer(r"([0-9]+)|([a-z]+)|([A-Z]+)|([-_:/#]+)|(.)", text, re.DOTALL):
-        if match[5]:
-            return ""
-        kind = (r"\d", "[a-z]", "[A-Z]", "")[match.lastindex - 1 if match.lastindex else 3]
+def _shape(text: str) -> tuple[str, str]:
+    """A pattern of the text's kinds of characters, and a made-up text that it takes.
+
+    Both are empty where a character is neither a letter, a digit nor a common mark.
+    """
+    pattern = like = ""
+    for match in RUNS.finditer(text):
+        if match.lastindex is None:
+            return "", ""
+        kind, mark = KINDS[match.lastindex]
         count = len(match[0])
-        parts.append(f"{kind}{{{count}}}" if kind and count > 1 else kind or match[0])
-    return "".join(parts)
-
-
-def _like(shape: str) -> str:
-    """A text of this shape, of zeros and letters a."""
-
-    def run(match: re.Match[str]) -> str:
-        mark = {"\\d": "0", "[a-z]": "a", "[A-Z]": "A"}[match[1]]
-        return mark * int(match[3] or 1)
-
-    return re.sub(r"(\\d|\[a-z\]|\[A-Z\])(\{(\d+)\})?", run, shape)
+        pattern += f"{kind}{{{count}}}" if kind and count > 1 else kind or match[0]
+        like += mark * count or match[0]
+    return pattern, like
 
 
 def _of_numbers(found: Found, known: pa.Array, values: dict[Any, int], closed: bool) -> Rule:
     ends = pc.min_max(known).as_py()
     low, high = ends["min"], ends["max"]
-    seen = f"{low:,} to {high:,}"
+    seen = f"{_shown(low)} to {_shown(high)}"
     span = KNOWN.get(re.split(r"[_ ]", found.name.lower())[-1])
     if span and span[0] <= low and high <= span[1]:
         return _within(*span, seen, found.kind)
@@ -160,6 +149,10 @@ def _of_numbers(found: Found, known: pa.Array, values: dict[Any, int], closed: b
     return _within(-top if below else 0, top, seen, found.kind)
 
 
+def _shown(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{float(f'{value:.6g}'):,}"
+
+
 def _within(low: float, high: float, seen: str, kind: str) -> Rule:
     good = max(low, min(1, high))
     code = f"Check.in_range({number(low)}, {number(high)})"
@@ -173,20 +166,3 @@ def _round_up(value: float) -> float:
     ten = 10.0 ** floor(log10(value))
     best = next(step * ten for step in (1, 2, 5, 10) if step * ten >= value * (1 - 1e-9))
     return int(best) if best >= 1 else float(f"{best:.1g}")
-
-
-def number(value: float) -> str:
-    """As Python: 5_000, 0.05."""
-    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
-        return f"{int(value):_}"
-    return repr(value)
-
-
-def quoted(text: str) -> str:
-    """A text as Python, in the quotes that the formatter would take: it may be anybody's."""
-    if not text.isprintable():
-        escaped = text.encode("unicode_escape").decode().replace('"', r"\"")
-        return f'"{escaped}"'
-    if '"' in text and "'" not in text:
-        return "'" + text.replace("\\", r"\\") + "'"
-    return dumps(text, ensure_ascii=False)

@@ -7,8 +7,10 @@ the load that proves the declaration, read the same files.
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from glob import glob
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qsl, urlsplit
@@ -21,7 +23,7 @@ from catalog.sources import compression_of, format_of
 from core import home
 from core.errors import SourceEmpty, SourceRefused, SourceUnreachable, UsageError
 from core.intervals import DAY, Interval, yesterday
-from core.reader import jsonl
+from core.reader import pages
 from core.sources import landing
 from core.sources.landing import Landed
 
@@ -29,6 +31,7 @@ NEWEST_DAYS = 31  # of daily files
 API_DAYS = 7
 HEAD_BYTES = 1 << 16
 MARKS = ",;\t|"
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SECRET = re.compile(r"(?i)token|secret|password|passwd|api_?key|\Akey\Z|auth|signature|\Asig\Z")
 
 
@@ -67,6 +70,12 @@ def take(name: str, where: str, *, token: str = "", today: date | None = None) -
         return _of_api(name, _http(where, token), Interval(end - API_DAYS * DAY, end))
     source = File(path=_path(where))
     files = _landed(name, source, _days(source))
+    if format_of(source.path) == "json":
+        try:
+            return Sample(_with_records(source, home.read_bytes(files[0].path)), files)
+        except ValueError:
+            said = "is not JSON; where it has an object a line, have it called .jsonl"
+            raise SourceRefused(f"{files[0].origin} {said}") from None
     return Sample(_cut(source, files), files)
 
 
@@ -86,24 +95,18 @@ def _days(source: File) -> Interval:
             f"{source.path}: name one file of the store to look at, and put {{day}} into "
             "source.path afterwards"
         )
-    pattern = re.escape(source.path).replace(r"\{day\}", r"([0-9]{4}-[0-9]{2}-[0-9]{2})", 1)
-    pattern = pattern.replace(r"\{day\}", r"\1").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-    absolute = source.path.startswith("/")
-    root = Path("/") if absolute else home.PROJECT
-    wild = source.path.lstrip("/").replace("[", "[[]").replace("{day}", "????-??-??")
-    names = (str(path if absolute else path.relative_to(root)) for path in root.glob(wild))
-    found = (re.fullmatch(pattern, name) for name in names)
-    days = sorted({day for match in found if match and (day := _day(match[1]))})
+    wild = source.path.replace("[", "[[]").replace("{day}", re.sub("0", "[0-9]", "0000-00-00"))
+    names = glob(wild, root_dir=home.PROJECT)  # noqa: PTH207 Path's takes no absolute pattern
+    days = sorted({day for name in names for text in DATE.findall(name) if (day := _day(text))})
     if not days:
         raise UsageError(f"there is no file {source.path}; {{day}} stands for an ISO date")
     return Interval(days[-NEWEST_DAYS:][0], days[-1] + DAY)
 
 
 def _day(text: str) -> date | None:
-    try:
+    with suppress(ValueError):  # a month 13
         return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return None
 
 
 def _landed(name: str, source: Source, interval: Interval) -> tuple[Landed, ...]:
@@ -140,18 +143,22 @@ def _of_api(name: str, source: Http, interval: Interval) -> Sample:
     if head[:1] not in (b"[", b"{"):
         return _of_api(name, replace(source, format="csv"), interval)
     try:
-        page = jsonl.DECODER.decode(head.rstrip(b"\r\n \t").decode("utf-8-sig"))
+        return Sample(_with_records(source, head), files)
     except ValueError:
         return _of_api(name, replace(source, format="jsonl"), interval)
-    return Sample(replace(source, records=_records(page)), files)
 
 
-def _records(page: object) -> str:
-    """Where the longest list of objects stands in a page: keys with dots between them."""
-    found = {path: len(rows) for path, rows in _lists(page, "") if rows}
+def _with_records(source: Source, page: bytes) -> Source:
+    """The source with where the longest list of objects stands: keys with dots between them.
+
+    Raises:
+        SourceRefused: there is none.
+        ValueError: it is not JSON.
+    """
+    found = {path: len(rows) for path, rows in _lists(pages.value(page, ""), "") if rows}
     if not found:
-        raise SourceRefused("the answer holds no list of objects; look at what the source answers")
-    return max(found, key=lambda path: found[path])
+        raise SourceRefused("there is no list of objects in it; look at what the source sends")
+    return replace(source, records=max(found, key=lambda path: found[path]))
 
 
 def _lists(page: object, path: str) -> Iterator[tuple[str, list[object]]]:

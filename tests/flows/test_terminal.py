@@ -4,7 +4,6 @@ import inspect
 import json
 import logging
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from core import progress as pace
 from flows import progress, signatures
 from flows.verbs import VERBS
 from tests.conftest import ROOT, Project
+from tests.flows.terminal import on_a_terminal
 
 WITHOUT = ("prefect", "pandas", "pandera", "sklearn", "deltalake")
 
@@ -35,29 +35,6 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
 def flows(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flows", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
-def on_a_terminal(code: str, **env: str) -> str:
-    """What a program prints on a terminal, where it sees one."""
-    master, slave = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm", **env},
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    parts = []
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # the other end is closed
-            break
-        parts.append(part)
-    os.close(master)
-    assert running.wait() == 0, b"".join(parts).decode()
-    return b"".join(parts).decode()
 
 
 def test_help_of_every_verb_and_every_mistake_come_without_a_library_that_takes_seconds():
@@ -93,6 +70,8 @@ def test_what_is_read_of_a_verb_is_what_it_takes(verb: str):
         (["etl"], "requires an argument"),
         (["etl", "sales", "--dya", "3"], "Did you mean --day?"),
         (["etl", "sales", "--day", "soon"], 'unable to convert "soon" into date'),
+        (["diagnose", "churn"], "'churn' is more than it takes; --help"),
+        (["retire", "churn", "1", "--by", "", "--reason", "x"], "at least 1 character; --help"),
         (["elt", "sales"], "no verb 'elt'; did you mean 'etl'?"),
         (["new-model", "quiet", "sale"], "no dataset 'sale'; did you mean 'sales'?"),
     ],
@@ -169,7 +148,7 @@ with progress.line(["retrain", "churn", "--as-of", "1998-04-01"]) as line:
 def test_on_a_terminal_a_line_says_how_far_work_is_and_goes_away_at_the_end(tmp_path: Path):
     kept = tmp_path / "took.json"
 
-    said = on_a_terminal(WORK.format(kept=str(kept), verb="retrain"))
+    said = on_a_terminal("-c", WORK.format(kept=str(kept), verb="retrain"))
 
     assert re.search(r"\d\d:\d\d:\d\d  a line of the log", said)
     assert re.search(r"retrain churn: \d+ s; 2 of 3 candidates", said)
@@ -223,7 +202,7 @@ def test_under_cron_the_heartbeat_says_nothing_where_all_is_well(tmp_path: Path)
     )
 
     assert (cron.returncode, cron.stdout, cron.stderr) == (0, "", "")
-    assert "not begun" in on_a_terminal(code, **env)
+    assert "not begun" in on_a_terminal("-c", code, **env)
 
 
 def test_no_color_is_honoured_and_off_a_terminal_there_is_none():
@@ -236,8 +215,8 @@ main(["etl", "--help"])
     colour = re.compile(r"\x1b\[[0-9;]*3[0-9]m")
     plain = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
 
-    assert colour.search(on_a_terminal(code, **plain, NO_COLOR="")) is not None
-    assert colour.search(on_a_terminal(code, NO_COLOR="1")) is None
+    assert colour.search(on_a_terminal("-c", code, **plain, NO_COLOR="")) is not None
+    assert colour.search(on_a_terminal("-c", code, NO_COLOR="1")) is None
     assert "\x1b" not in python(code).stdout
 
 

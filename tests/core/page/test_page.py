@@ -88,11 +88,14 @@ def test_the_verdict_comes_first_with_its_evidence_and_what_to_type(
 ) -> None:
     seen = look(shop)
     assert (seen.verdict, seen.made_at) == ("data", NOW)
-    text = words(rendering.html(seen))
+    html = rendering.html(seen)
+    text = words(html)
     said = "The data cannot be trusted: fix them before the model."
     assert 0 < text.index(said) < text.index(f"buys {on(57)} was refused") < 300
     assert seen.steps[0].command == f"python -m flows quarantine buys --day {on(57)}"
     assert seen.steps[0].command in text
+    assert f"buys {on(57)} was refused" in seen.steps[0].why
+    assert f'<span class="whole-word">--day {on(57)}</span>' in html  # no line ends within it
 
 
 def test_every_day_is_on_the_calendar_as_the_ledger_has_it(shop: dict[str, Dataset]) -> None:

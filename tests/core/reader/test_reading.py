@@ -4,6 +4,7 @@ import gzip
 import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -138,6 +139,43 @@ def test_other_encodings_and_delimiters_are_read_as_declared() -> None:
     for encoding in ("latin-1", "cp1252", "utf-16", "utf-8-sig"):
         found = rows(text.encode(encoding), columns, encoding=encoding, delimiter=";")
         assert found[0]["id"] == "é"
+
+
+NUMBERS = {"id": "string", "n": "int", "x": "float"}
+
+
+def test_the_declared_form_of_numbers_is_read_and_no_other() -> None:
+    text = "id;n;x\n1.000;1.000;1.234,50\nb;-5;,5\nc;7;1,5e3\n"
+    found = rows(text, NUMBERS, delimiter=";", decimal=",", thousands=".")
+    assert [tuple(row.values())[1:] for row in found] == [
+        ("1.000", 1000, 1234.5),
+        ("b", -5, 0.5),
+        ("c", 7, 1500.0),
+    ]
+    wrong = "id;n;x\na;1;1.5\nb;1;1.23,4\nc;1,000;1\nd;1;1,2,3\n"
+    found = bad(wrong, NUMBERS, delimiter=";", decimal=",", thousands=".")
+    assert [(row["rule"], row["value"]) for row in found] == [
+        ("not a number", "1.5"),
+        ("not a number", "1.23,4"),
+        ("not an integer", "1,000"),
+        ("not a number", "1,2,3"),
+    ]
+
+
+def test_words_for_nothing_are_null_but_in_text() -> None:
+    columns = COLUMNS | {"day": "datetime"}
+    text = HEAD + GOOD + "NA,2026-01-01,NA,-,NA\nb,0000-00-00,1,1,1\n"
+    first, second, third = rows(text, columns, na_values=("NA", "-", "0000-00-00"))
+    assert (second["id"], second["n"], second["x"], second["ok"]) == ("NA", None, None, None)
+    assert (first["n"], third["day"]) == (1, None)
+    assert bad(text, columns, na_values=("NA",))[0]["value"] == "-"
+
+
+def test_a_first_column_without_a_name_is_called_unnamed_and_no_other_may_have_none() -> None:
+    assert rows(",n\n2026-01-01,1\n", {"unnamed": "datetime", "n": "int"})[0]["n"] == 1
+    for text in ("n,\n1,\n", ",n,\n1,1,1\n"):
+        with pytest.raises(SourceRefused, match="has no name"):
+            rows(text, {"n": "int"})
 
 
 def test_a_header_without_rows_is_an_empty_file_of_the_right_form() -> None:
@@ -313,7 +351,7 @@ def test_what_quarantine_shows_is_cut() -> None:
         ("\n <?xml version='1.0'?>", "HTML or XML"),
         ("id;day;n;x;ok\n", "declare source.delimiter, perhaps ';'"),
         ("id,day,n,x,id\n", "names 'id' twice"),
-        ("id,,n,x,ok\n", "column 2 of the header has no name"),
+        ("id,,n,,ok\n", "column 2 of the header has no name"),
         ("id,day,n,\u200bx,ok\n", "invisible"),
         ("id,date,n,x,ok\n", "no column 'day': expected 'id', 'day'"),
         ("007,2026-01-01,1,1,1\n", "found '007', '2026-01-01'"),
@@ -470,6 +508,20 @@ def test_parquet_types_widen_without_loss() -> None:
     assert header(File(path="a.parquet"), lambda: io.BytesIO(data), "a.parquet") == tuple(COLUMNS)
 
 
+def test_decimals_of_parquet_are_floats_where_these_hold_all_their_digits() -> None:
+    price = pa.array([Decimal("0.10"), None], pa.decimal128(15, 2))
+    found = rows(parquet(price=price), {"price": "float"}, path="a.parquet")
+    assert [row["price"] for row in found] == [0.1, None]
+    exact = parquet(price=price.cast(pa.decimal128(16, 2)))
+    assert "expected float" in refusal(exact, {"price": "float"}, path="a.parquet")
+
+
+def test_moments_of_parquet_keep_their_instant_where_clocks_are_set_back() -> None:
+    instants = [datetime(2025, 10, 26, hour, 40, tzinfo=UTC) for hour in (0, 1)]  # 2:40, twice
+    data = parquet(day=pa.array(instants, pa.timestamp("ns", "Europe/Berlin")))
+    assert [row["day"] for row in rows(data, {"day": "datetime"}, path="a.parquet")] == instants
+
+
 def test_parquet_values_that_would_change_are_bad_rows() -> None:
     moments = pa.array([1_000, 1_001, None], pa.timestamp("ns"))
     data = parquet(day=moments, x=[float("nan"), 1.0, 2.0], id=["a", "b", "c\0"])
@@ -512,6 +564,10 @@ def test_a_torn_parquet_file_is_refused() -> None:
         {"path": "a.csv", "encoding": "utf-9"},
         {"path": "a.csv", "timezone": "Mars/Olympus"},
         {"path": "a.csv", "max_bytes": 0},
+        {"path": "a.csv", "decimal": ";"},
+        {"path": "a.csv", "thousands": "00"},
+        {"path": "a.csv", "decimal": ",", "thousands": ","},
+        {"path": "a.csv", "na_values": "NA"},
     ],
 )
 def test_a_file_that_cannot_be_read_as_declared_is_refused_at_declaration(

@@ -91,13 +91,23 @@ def test_digits_with_leading_zeros_are_text_and_hold_their_form(root: Path):
     assert r'"id": Column(str, Check.str_matches(r"^\d{5}$"))' in written()
 
 
-def test_na_is_text_and_so_is_the_column_of_numbers_it_stands_in(root: Path):
-    text = table("day,amount", "{day},{n}.5").replace(",7.5", ",NA")
-    made = new(csv(root, text))
+def test_words_for_nothing_among_numbers_and_dates_are_declared_and_said(root: Path):
+    text = table("day,amount,paid,shop", "{day},{n}.5,{day},s{n}")
+    text = text.replace(",7.5,2026-01-08", ",NA,0000-00-00").replace(",s9", ",NA")
+    made = new(csv(root, text), day="day")
+
+    assert declared().source.na_values == ("NA", "0000-00-00")
+    assert (of(made, "amount").kind, of(made, "amount").nulls) == ("float", 1)
+    assert of(made, "amount").oddities == ("'NA' in 1 row, taken for nothing",)
+    assert (of(made, "paid").kind, of(made, "shop").nulls) == ("datetime", 0)
+    assert "NA" in loading.lake.read("orders")["shop"].to_pylist()
+
+
+def test_other_words_among_numbers_make_them_text(root: Path):
+    made = new(csv(root, table("day,amount", "{day},{n}.5").replace(",7.5", ",<5")))
 
     assert of(made, "amount").kind == "string"
-    assert of(made, "amount").oddities == ("numbers but for 'NA' in 1 row, so text",)
-    assert loaded(made).rows_good == 40
+    assert of(made, "amount").oddities == ("numbers but for '<5' in 1 row, so text",)
 
 
 def test_integers_beyond_two_to_the_53_survive_and_longer_ones_are_text(root: Path):
@@ -119,6 +129,8 @@ def test_integers_beyond_two_to_the_53_survive_and_longer_ones_are_text(root: Pa
         (["01/13/2026", "02/01/2026"], "%m/%d/%Y"),
         (["13.01.26 07:30", "01.02.26 23:59"], "%d.%m.%y %H:%M"),
         (["Jan 13 2026", "Feb 1 2026"], "%b %d %Y"),
+        (["13.01.2026", "01.02.2026"], "%d.%m.%Y"),
+        (["2026-Jan", "2026-Feb"], "%Y-%b"),
         (["20260113", "20260201"], "%Y%m%d"),
     ],
 )
@@ -146,13 +158,29 @@ def test_an_ambiguous_date_beside_a_plain_one_is_text(root: Path):
     assert "%d/%m/%Y or %m/%d/%Y" in of(made, "shipped").oddities[0]
 
 
-def test_semicolons_and_decimal_commas_are_recognised(root: Path):
-    made = new(csv(root, table("day;amount;total", '{day};{n},50;"1.234,{n:02}"')))
+@pytest.mark.parametrize(
+    ("row", "decimal", "thousands"),
+    [
+        ('{day};{n},50;"1.234,{n:02}"', ",", "."),
+        ("{day};{n};1 234,{n:02}", ",", " "),
+        ('{day};{n}.5;"1,234.{n:02}"', ".", ","),
+        ("{day};{n}.5;1'234", ".", "'"),
+    ],
+)
+def test_the_form_of_numbers_is_declared(root: Path, row: str, decimal: str, thousands: str):
+    made = new(csv(root, table("day;amount;total", row)))
 
-    assert declared().source.delimiter == ";"
-    for column in ("amount", "total"):
-        assert of(made, column).kind == "string"
-        assert of(made, column).oddities == ("numbers with a decimal comma, kept as text",)
+    source = declared().source
+    assert (source.delimiter, source.decimal, source.thousands) == (";", decimal, thousands)
+    assert of(made, "total").kind in ("int", "float")
+    assert {int(total) for total in loading.lake.read("orders")["total"].to_pylist()} == {1234}
+
+
+def test_numbers_that_two_forms_read_differently_are_text_and_said(root: Path):
+    made = new(csv(root, table("day;amount", "{day};{n},123")))
+
+    assert of(made, "amount").kind == "string"
+    assert "with a decimal comma or between thousands" in of(made, "amount").oddities[0]
 
 
 def test_tabs_and_bars_are_recognised(root: Path):
@@ -309,8 +337,9 @@ def test_an_empty_file_and_one_without_rows_are_one_line(root: Path):
         new_dataset("orders", csv(root, "day,n\n"))
     with pytest.raises(UsageError, match="no file nowhere.csv; look at the path or address"):
         new_dataset("orders", "nowhere.csv")
-    with pytest.raises(UsageError, match="no name of the header has a letter"):
-        new_dataset("orders", csv(root, "2026-01-01,5\n2026-01-02,6\n"))
+    for first in ("2026-01-01,5", "2026-01-01,"):
+        with pytest.raises(UsageError, match="no name of the header has a letter"):
+            new_dataset("orders", csv(root, f"{first}\n2026-01-02,6\n"))
     assert not Path("catalog").exists()
 
 
@@ -361,13 +390,44 @@ def test_jsonl_has_types_and_what_has_several_is_left_out(root: Path):
 
 def test_parquet_has_its_types(root: Path):
     at = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(30)]
-    columns = {"at": at, "n": list(range(30)), "name": ["x"] * 30, "tags": [["a"]] * 30}
+    empty = pa.nulls(30, pa.int32())
+    columns = {
+        "at": at,
+        "n": list(range(30)),
+        "name": ["x"] * 30,
+        "no": empty,
+        "tags": [["a"]] * 30,
+    }
     pq.write_table(pa.table(columns), root / "o.parquet")
 
     made = new("o.parquet")
 
     kinds = {each.name: each.kind for each in made.columns}
-    assert kinds == {"at": "datetime", "n": "int", "name": "string", "tags": ""}
+    assert kinds == {"at": "datetime", "n": "int", "name": "string", "tags": "", "no": "int"}
+    assert of(made, "tags").oddities == ("list<element: string>: left out",)
+
+
+def test_a_file_of_json_is_read_where_its_list_of_rows_stands(root: Path):
+    rows = [{"at": str(day), "n": n} for n, day in enumerate(DAYS)]
+    (root / "o.json").write_text(json.dumps({"data": {"orders": rows}}))
+
+    assert new("o.json").rows == 40
+    assert declared().source.records == "data.orders"
+    (root / "lines.json").write_text('{"at": "2026-01-01"}\n{"at": "2026-01-02"}\n')
+    with pytest.raises(SourceRefused, match="an object a line, have it called .jsonl"):
+        new_dataset("others", "lines.json")
+
+
+@pytest.mark.parametrize("index", ["{n}", ""])
+def test_the_row_numbers_of_an_export_are_left_out(root: Path, index: str):
+    made = new(csv(root, table(",day,n", f"{index},{{day}},1")))
+
+    assert of(made, "unnamed").oddities == ("row numbers, or empty: left out",)
+    assert list(declared().columns) == ["day", "n"]
+
+
+def test_an_index_without_a_name_may_be_the_day(root: Path):
+    assert new(csv(root, table(",n", "{day},{n}"))).day == "unnamed"
 
 
 def test_a_key_that_some_days_lack_may_be_missing(root: Path):
@@ -391,7 +451,7 @@ def test_an_api_is_asked_and_its_list_of_rows_found(root: Path, monkeypatch: pyt
     source = declared().source
     assert (source.records, source.token) == ("data.orders", "ORDERS_TOKEN")
     assert source.params == {"from": "{start}", "limit": "500"}
-    assert "exactly 10 rows came" in made.notes[0]
+    assert "exactly 10 rows" in made.notes[0]
     assert asked.headers["authorization"] == "Bearer hush"
     assert "hush" not in written()
     assert ruff("check", "--ignore=I001") and ruff("format", "--check")

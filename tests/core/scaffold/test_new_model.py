@@ -9,6 +9,7 @@ import pytest
 from catalog.kinds import Dataset
 from core import home as places
 from core.errors import UsageError
+from core.intervals import Interval
 from core.load import loading
 from core.models import features
 from core.scaffold import proving
@@ -79,6 +80,21 @@ def test_without_a_loaded_row_the_names_tell_and_otherwise_a_person(orders: Data
     with pytest.raises(UsageError, match="'total' is no column of text or integers of orders"):
         new_model("still", nameless, entity="total")
     assert new_model("still", nameless, entity="whose", horizon_days=7).horizon_days == 7
+
+
+def test_where_no_name_tells_the_loaded_rows_do_once_there_are_some_days(orders: Dataset):
+    interval = new_dataset("again", "orders.csv").interval
+    text = Path("catalog/datasets/orders.py").read_text().replace('"customer"', '"whose"')
+    nameless = proving.declared(text, "dataset", "orders")
+    Path("orders.csv").write_text(Path("orders.csv").read_text().replace("customer", "whose"))
+
+    first = Interval(interval.start, interval.start + timedelta(days=1))
+    loading.load(nameless, first, landing.land(nameless, first))
+    with pytest.raises(UsageError, match="name it with --entity"):
+        new_model("quiet", nameless)
+
+    loading.load(nameless, interval, landing.land(nameless, interval))
+    assert new_model("quiet", nameless).entity == "whose"
 
 
 def test_a_model_is_not_overwritten(orders: Dataset):
