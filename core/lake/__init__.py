@@ -7,7 +7,7 @@ a table opened short without an error).
 
 from core.lake.commits import append, change, create, replace, replace_small, rewrite
 from core.lake.conditions import Condition, Where, days, equal, moments
-from core.lake.tables import in_words, open_table, read, scan, version
+from core.lake.tables import holds, in_words, open_table, read, scan, version
 
 __all__ = [
     "Condition",
@@ -17,6 +17,7 @@ __all__ = [
     "create",
     "days",
     "equal",
+    "holds",
     "in_words",
     "moments",
     "open_table",

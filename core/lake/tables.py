@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from core import home
 from core.errors import DayloopError, LakeDamaged
-from core.lake.conditions import Where, all_of
+from core.lake.conditions import Condition, Where, all_of
 
 COMMIT = re.compile(r"[0-9]{20}\.json")
 
@@ -117,6 +117,20 @@ def read(
     """Rows of a table (at a version), None where there is no table yet."""
     found = open_table(table, at)
     return None if found is None else rows_of(table, found, where, columns)
+
+
+def holds(table: str, days: Where) -> bool:
+    """Whether there is any row of these days; no file is read that by the log has none."""
+    found = open_table(table)
+    if found is None:
+        return False
+    files = pa.table(found.get_add_actions(flatten=True))
+    for each in days:
+        bound = f"{'max' if each.op == '>=' else 'min'}.{each.column}"
+        if bound in files.schema.names:
+            known = Condition(bound, each.op, each.value).expression()
+            files = files.filter(known | ds.field(bound).is_null())
+    return bool(files.num_rows and rows_of(table, found, days).num_rows)
 
 
 def rows_of(

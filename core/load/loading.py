@@ -190,9 +190,7 @@ def _profile(dataset: Dataset, run: Interval, spool: Spool) -> pa.Table:
 
 def _replace_quarantine(dataset: Dataset, run: Interval, spool: Spool) -> None:
     where, table = lake.days("day", run), quarantine(dataset.name)
-    if not any(spool.bad[day] for day in run.days()) and not (
-        lake.read(table, where, columns=["row"]) or ()
-    ):
+    if not any(spool.bad[day] for day in run.days()) and not lake.holds(table, where):
         return
     lake.replace(
         table,

@@ -124,6 +124,23 @@ def test_a_table_that_is_not_there_reads_as_none(home: Path) -> None:
     assert lake.read("t", lake.equal(other="x")).num_rows == 0
 
 
+def test_a_table_holds_a_day_where_a_row_of_it_is_there_and_not_for_its_files_sake(
+    home: Path,
+) -> None:
+    def held() -> list[int]:
+        days = (date(2024, 3, number) for number in range(1, 6))
+        return [day.day for day in days if lake.holds("t", lake.days("day", Interval.of_day(day)))]
+
+    assert held() == []
+    two = [{"key": "a", "day": date(2024, 3, 2)}, {"key": "b", "day": date(2024, 3, 4)}]
+    lake.append("t", pa.Table.from_pylist(two, schema=SCHEMA))  # one file, the 3rd between them
+    assert held() == [2, 4]
+    lake.append("t", pa.Table.from_pylist([{"key": "c"}], schema=SCHEMA))
+    assert held() == [2, 4]
+    lake.replace("t", SCHEMA.empty_table().to_reader, lake.equal(key="a"), schema=SCHEMA)
+    assert held() == [4]
+
+
 def test_an_older_version_can_be_read_and_an_unknown_one_is_one_line(home: Path) -> None:
     first = lake.append("t", rows("a"))
     lake.append("t", rows("b"))
