@@ -62,18 +62,21 @@ def load(path: str, home: str) -> None:
 
 
 def days(*homes: str) -> dict[str, list[Cost]]:
-    """What a day of so many rows costs in an empty home, after one day, and in these, by turns."""
+    """What one day after another costs, by turns: in an empty home, in one of such days, in these.
+
+    Those of such days alone have as many commits behind them: what differs is the history.
+    """
     *homes, rows, times = homes
-    found: dict[str, list[Cost]] = {home: [] for home in ("", "one day", *homes)}
+    found: dict[str, list[Cost]] = {home: [] for home in ("", "such days", *homes)}
     with TemporaryDirectory() as folder:
         copies = {home: Path(folder, f"of-{number}") for number, home in enumerate(homes)}
         for home, copy in copies.items():
             shutil.copytree(home, copy)
         loads = {home: _daily(copy, int(rows)) for home, copy in copies.items()}
+        loads["such days"] = _daily(Path(folder, "such days"), int(rows))
+        next(loads["such days"])
         for number in range(int(times)):
-            new = _daily(Path(folder, str(number)), int(rows))
-            found[""].append(next(new))
-            found["one day"].append(next(new))
+            found[""].append(next(_daily(Path(folder, str(number)), int(rows))))
             for home, load in loads.items():
                 found[home].append(next(load))
     return found

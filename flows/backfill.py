@@ -16,7 +16,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 
 import catalog
-from core import progress
+from core import home, progress
 from core.errors import SourceEmpty
 from core.intervals import Interval
 from core.load import backfilling, recording
@@ -86,12 +86,13 @@ def _load_left(
     assert isinstance(shown, UUID)  # a coroutine it is in an async flow only
     began = time.monotonic()
     # The first by itself: what the declaration changes in the table is changed once.
-    first = [load(dataset, interval, chunk, allow_breaking) for chunk in chunks[:1]]
+    where = home.address()
+    first = [load(where, dataset, interval, chunk, allow_breaking) for chunk in chunks[:1]]
     futures: list[PrefectFuture[Loaded | None]] = []
     for chunk in chunks[1:]:
         # Of the rows of a key the first is kept, by day: these chunks go one after the other.
         before = futures[-1:] if catalog.dataset(dataset).key else []
-        given = (dataset, interval, chunk, allow_breaking)
+        given = (where, dataset, interval, chunk, allow_breaking)
         futures.append(load.submit(*given, wait_for=before, return_state=False))
     done = len(first)
     for future in as_completed(futures):

@@ -45,7 +45,7 @@ def _train(model: str, as_of: date) -> Trained:
         "%s as of %s: features at %s and %s", model, as_of, planned.train_day, planned.holdout_day
     )
     names = [candidate.name for candidate in catalog.model(model).candidates]
-    futures = [models.fit.submit(model, name, planned) for name in names]
+    futures = [models.fit.submit(home.address(), model, name, planned) for name in names]
     fitted = [future.result() for future in progress.each(futures, f"{model}: candidates")]
     for each in fitted:
         log.info(

@@ -14,7 +14,7 @@ from core.load.recording import Loaded
 from core.load.requeue import Requeued
 from core.sources import landing
 from core.sources.landing import Landed
-from tasks import lineage, secrets
+from tasks import lineage, runners, secrets
 from tasks.patience import ATTEMPTS, COMMON, ON_LAKE
 
 
@@ -42,9 +42,10 @@ def load(
 
 @task(task_run_name="load {dataset} {chunk}", retries=ATTEMPTS - 1, **COMMON)
 def load_chunk(
-    dataset: str, interval: Interval, chunk: Interval, allow_breaking: bool = False
+    address: str, dataset: str, interval: Interval, chunk: Interval, allow_breaking: bool = False
 ) -> Loaded | None:
     """Lands and loads a chunk of a backfill; None where the source has nothing for it."""
+    runners.require_home(address)
     declared, run_id = catalog.dataset(dataset), runtime.flow_run.id or ""
     try:
         landed = landing.land(declared, chunk, secrets.find)

@@ -18,7 +18,7 @@ from core.models.scoring import Scored
 from core.models.training import Fitted, Plan
 from core.watch import monitoring as watching
 from core.watch.monitoring import Watched
-from tasks import lineage
+from tasks import lineage, runners
 from tasks.patience import ON_LAKE
 
 
@@ -64,8 +64,9 @@ def plan(model: str, as_of: date) -> Plan:
 
 
 @task(task_run_name="fit {candidate}", **ON_LAKE)
-def fit(model: str, candidate: str, planned: Plan) -> Fitted:
+def fit(address: str, model: str, candidate: str, planned: Plan) -> Fitted:
     """Fits one candidate and judges it on the holdout."""
+    runners.require_home(address)
     declared = catalog.model(model)
     chosen = next(each for each in declared.candidates if each.name == candidate)
     return training.fit(declared, chosen, planned)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from core import home
 from core.errors import UsageError
 
 SETTING = "DAYLOOP_TASK_RUNNER"
@@ -38,3 +39,16 @@ def runner(at_once: int) -> Runner:
     own = {"n_workers": at_once, "threads_per_worker": 1, "dashboard_address": None}
     where = {"address": address} if address else {"cluster_kwargs": own}
     return cast(Runner, module.DaskTaskRunner(**where))
+
+
+def require_home(address: str) -> None:
+    """Keeps a cluster's worker from working in another home than the run that asks it to.
+
+    Raises:
+        UsageError: its environment has another one.
+    """
+    if home.address() != address:
+        raise UsageError(
+            f"a worker of the cluster has DAYLOOP_HOME {home.address()}, and this run {address}; "
+            "start the workers with the same one"
+        )

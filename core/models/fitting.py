@@ -1,7 +1,10 @@
 """Fitting: one candidate on the training rows: sampled, searched and pruned as declared."""
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +92,16 @@ def probabilities(estimator: Any, rows: pd.DataFrame) -> Scores:
     return np.asarray(scores, dtype=np.float64)
 
 
+def sharing() -> AbstractContextManager[object]:
+    """Has scikit-learn's joblib share its work with the Dask cluster that a task runs on."""
+    state: Any = getattr(sys.modules.get("distributed.utils"), "thread_state", None)
+    if not hasattr(state, "execution_state"):  # of a worker, while it runs a task
+        return nullcontext()
+    from joblib import parallel_config
+
+    return cast(AbstractContextManager[object], parallel_config(backend="dask"))
+
+
 def sample(rows: pd.DataFrame, labels: Labels, most: int) -> tuple[pd.DataFrame, Labels]:
     """So many of the entities, chosen by their hash: the same ones in every run and order."""
     if not most or len(rows) <= most:
@@ -118,6 +131,7 @@ def _searched(
 ) -> tuple[Any, int]:
     if not candidate.search:
         return estimator.fit(rows, labels), 0
+    from sklearn.base import clone
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingRandomSearchCV, StratifiedKFold
 
@@ -125,10 +139,21 @@ def _searched(
         estimator,
         dict(candidate.search),
         n_candidates=candidate.tries,
-        scoring=SCORING[model.metric],
+        scoring=partial(_scored, SCORING[model.metric]),
         cv=StratifiedKFold(FOLDS, shuffle=True, random_state=model.seed),
         random_state=model.seed,
         n_jobs=1,
+        refit=False,  # done here: a forest whose trees come from elsewhere has other bytes
     )
-    search.fit(rows, labels)
-    return search.best_estimator_, len(search.cv_results_["params"])
+    with sharing():
+        search.fit(rows, labels)
+    best = clone(estimator).set_params(**search.best_params_).fit(rows, labels)
+    return best, len(search.cv_results_["params"])
+
+
+def _scored(metric: str, estimator: Any, rows: pd.DataFrame, labels: Labels) -> float:
+    from joblib import parallel_config
+    from sklearn.metrics import get_scorer
+
+    with parallel_config(backend="sequential"):  # threads add a forest's trees up in any order
+        return float(get_scorer(metric)(estimator, rows, labels))

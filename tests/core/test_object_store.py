@@ -1,14 +1,11 @@
 """The same loop with its home on a real S3 server."""
 
 import gzip
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import httpx
 import pytest
 
 from catalog.kinds import File
@@ -16,44 +13,22 @@ from core import care, home, lake
 from core.alerting import outbox
 from core.alerting.alerts import Alert
 from core.models import registry, scoring, training
-from tests.core import synthetic
-from tests.flows.support import free_port, until
+from tests.core import local_s3, synthetic
 
 AS_OF = date(2024, 2, 19)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    # A process of its own: delta-rs holds the interpreter while it asks for a table's history.
-    port = free_port()
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(url), 60, "the S3 server answers")
-        yield url
-        running.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
+def settings() -> Iterator[dict[str, str]]:
+    with local_s3.serve() as found:
+        yield found
 
 
 @pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
+def bucket(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    httpx.put(f"{server}/lake").raise_for_status()
-    monkeypatch.setenv("DAYLOOP_HOME", f"s3://lake/{tmp_path.name}")
-    return tmp_path.name
+    monkeypatch.setenv("DAYLOOP_HOME", f"s3://{local_s3.BUCKET}/{tmp_path.name}")
 
 
 def run(folder: Path) -> tuple[list[dict], str]:
@@ -74,7 +49,7 @@ def run(folder: Path) -> tuple[list[dict], str]:
 
 
 def test_the_loop_on_an_object_store_comes_to_the_same_bits(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     remote = run(tmp_path)
     assert outbox.waiting() == 1
@@ -84,7 +59,7 @@ def test_the_loop_on_an_object_store_comes_to_the_same_bits(
     assert run(tmp_path) == remote
 
 
-def test_compressed_files_are_landed_as_they_are(bucket: str, tmp_path: Path):
+def test_compressed_files_are_landed_as_they_are(bucket: None, tmp_path: Path):
     declared = synthetic.dataset(tmp_path, synthetic.buys(days=3))
     packed = tmp_path / "buys.csv.gz"
     packed.write_bytes(gzip.compress((tmp_path / "buys.csv").read_bytes()))

@@ -24,7 +24,7 @@ from core.load import loading
 from core.models import registry, scoring, training
 from core.sources import landing
 from tests.core import synthetic
-from tests.core.test_object_store import bucket, server  # noqa: F401  are fixtures
+from tests.core.test_object_store import bucket, settings  # noqa: F401  are fixtures
 
 FIRST = date(2026, 1, 29)
 AS_OF = synthetic.START + 40 * DAY

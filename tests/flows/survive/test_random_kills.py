@@ -1,4 +1,7 @@
-"""SIGKILLs at random moments of `daily`, day after day; LONG_TEST_KILLS says how many."""
+"""SIGKILLs at random moments of `daily`, day after day.
+
+LONG_TEST_KILLS says how many; another number is another seed too.
+"""
 
 import os
 import random
@@ -14,7 +17,7 @@ from tests.flows.survive.state import State
 
 KILLS = int(os.environ.get("LONG_TEST_KILLS", "2"))
 DAYS = min(KILLS, 12)  # in one home, one after the other
-AT_ONCE = 2 if KILLS > 2 else 1
+AT_ONCE = len(os.sched_getaffinity(0)) if KILLS > 2 else 1
 pytestmark = pytest.mark.timeout(300 + 30 * KILLS)
 
 
@@ -28,15 +31,15 @@ def test_killed_at_random_moments_daily_loses_and_doubles_nothing(
             numbers = range(made, made := made + AT_ONCE)
             for killed, some in threads.map(lambda n: one_home(undisturbed, n), numbers):
                 kills, problems = kills + killed, problems + some
-    assert not problems, "\n".join(problems)
-    what = "`daily` killed (SIGKILL) at a random moment, and run again"
+            assert not problems, "\n".join(problems)
+    what = f"`daily` killed (SIGKILL) at a random moment, and run again; seed {KILLS}"
     expected = "0 rows lost, 0 doubled, 0 torn models, 0 alerts lost, the rerun completes"
     outcomes.add(what, f"{kills} kills", expected, "so it was, each time")
 
 
 def one_home(undisturbed: list[tuple[Flow, State, float]], number: int) -> tuple[int, Problems]:
     """Each day killed once, then run to its end and compared; how many were killed in time."""
-    dice, kills, problems = random.Random(KILLS + number), 0, Problems()
+    dice, kills, problems = random.Random(1000 * KILLS + number), 0, Problems()
     home = undisturbed[0][0].home(str(number))
     for today, expected, seconds in undisturbed:
         run = today.start(home)

@@ -103,6 +103,9 @@ def carry_out(asked: dict[str, Any]) -> int:
 
 def imported() -> None:
     """What any verb would import, and when it draws and sends."""
+    from flows.__main__ import _quiet_prefect
+
+    _quiet_prefect()
     import catalog
 
     verbs = [f"flows.{file.stem}" for file in Path("flows").glob("[!_]*.py")]
