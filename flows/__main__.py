@@ -158,4 +158,10 @@ def _find_server() -> None:
 if __name__ == "__main__":
     _quiet_prefect()
     _find_server()
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough; what is still buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1  # as rich has it for tables
+    sys.exit(status)

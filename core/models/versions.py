@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.errors import ModelRefused, UsageError
+from core.errors import UsageError
 from core.models.artifacts import Artifact
 from core.models.events import Record
 
@@ -70,12 +70,12 @@ def previous_of(model: str, events: Sequence[Record]) -> int:
     """The champion before this one that may serve again.
 
     Raises:
-        ModelRefused: there is none.
+        UsageError: there is none; nobody is woken for it.
     """
     line, closed = _served(events), _closed(events)
     earlier = [version for version in line[:-1] if version not in closed and version != line[-1]]
     if not earlier:
-        raise ModelRefused(f"{model} has no earlier champion to roll back to; promote a version")
+        raise UsageError(f"{model} has no earlier champion to roll back to; promote a version")
     return earlier[-1]
 
 

@@ -227,3 +227,16 @@ def test_a_server_that_does_not_answer_is_one_line(project: Project) -> None:
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith("dayloop: Prefect's ser")]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["alerts"], ["alerts", "--json"]])
+def test_a_reader_that_has_read_enough_is_told_nothing(words: list[str], tmp_path: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "flows", *words]
+    env = {**os.environ, "DAYLOOP_HOME": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, stdout=writing, stderr=subprocess.PIPE, timeout=120
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -116,7 +116,7 @@ def test_rollback_goes_back_one_champion_at_a_time(three: None) -> None:
     serve(1, 2, 3)
     assert [registry.rollback("m", **WHO), champion()] == [2, 2]
     assert [registry.rollback("m", **WHO), champion()] == [1, 1]
-    with pytest.raises(ModelRefused, match="no earlier champion"):
+    with pytest.raises(UsageError, match="no earlier champion"):
         registry.rollback("m", **WHO)
     serve(3)
     assert registry.rollback("m", **WHO) == 1
