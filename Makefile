@@ -21,7 +21,7 @@ server: $(RUN_LOCK)  ## Prefect's server with its page, all deployments and a wo
 dev: $(DEV_LOCK)  ## the environment with all that tests, linters and benchmarks need
 
 test: $(DEV_LOCK) lint  ## all tests and checks
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(DEV_LOCK)  ## ruff, mypy, import-linter, and a search for secrets
 	@$(BIN)/ruff check .

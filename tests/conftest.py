@@ -17,11 +17,6 @@ for _name in [name for name in os.environ if name.startswith("DAYLOOP_")]:
     del os.environ[_name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: with two workers none is left over at the end."""
-    items.sort(key=lambda item: (ROOT / "tests" / "flows") not in item.path.parents)
-
-
 @dataclass(frozen=True)
 class Project:
     """A copy of the project: a test may rewrite its files and run it."""
